@@ -1,0 +1,28 @@
+//! The wire: what clients send and what they get back, under `/api/v1`.
+//!
+//! Owns the JSON shapes and the error codes. Knows no HTTP, no storage, no engine: a status code, a route or a
+//! query belongs elsewhere. Field names are camelCase; requests take the snake_case spelling too. Optional
+//! response fields are left out when empty, never `null`, unless a field says otherwise.
+
+mod error;
+mod events;
+mod jobs;
+mod keys;
+mod limits;
+mod requests;
+mod sessions;
+mod trace;
+
+pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldError};
+pub use events::{RunSummary, StepError, StreamEvent, Tokens};
+pub use jobs::{JobAccepted, JobStatus};
+pub use keys::{CreateKey, CreatedKey, DeletedKey, KeyInfo, KeyList, Scope, VerifiedKey};
+pub use limits::Limits;
+pub use requests::{
+    Attachment, ChatMessage, ExecuteReply, ExecuteRequest, PausedReply, StepRequest, Tool, ToolCall, ToolCallFunction,
+    ToolChoice, ToolChoiceFunction, ToolChoiceMode, ToolFunction,
+};
+pub use sessions::{Session, SessionExecution, SessionStep};
+pub use trace::{
+    CaptureMode, FlowRun, FlowRunList, RunStatus, StepAttempts, StepStatus, StepTrace, Trace, TriggerType,
+};

@@ -1,0 +1,78 @@
+//! Limits in force, published at `GET /limits`.
+
+use serde::{Deserialize, Serialize};
+
+/// Every bound a request or a run may meet. All are configurable under `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Limits {
+    /// Bytes of a request body.
+    pub body_bytes: u64,
+    /// Nesting of a request's JSON.
+    pub json_depth: u32,
+    /// Bytes of `messages`.
+    pub messages_bytes: u64,
+    /// Attachments per request.
+    pub attachments: u32,
+    /// Tools per request.
+    pub tools: u32,
+    /// Leaf blocks per flow.
+    pub blocks_per_flow: u32,
+    /// Nesting of containers.
+    pub nesting: u32,
+    /// Items of one loop.
+    pub loop_items: u32,
+    /// Default concurrency of a loop.
+    pub loop_concurrency: u32,
+    /// Children of one parallel container.
+    pub parallel_width: u32,
+    /// Seconds a run may take.
+    pub run_seconds: u64,
+    /// Seconds a block may take.
+    pub block_seconds: u64,
+    /// Bytes of a step's output.
+    pub step_output_bytes: u64,
+    /// Bytes of an input or output that a trace keeps whole.
+    pub trace_content_bytes: u64,
+    /// Days a trace is kept.
+    pub trace_retention_days: u32,
+    /// Runs of one project at the same time.
+    pub concurrent_runs: u32,
+    /// Active API keys of one project.
+    pub keys_per_project: u32,
+    /// Seconds a paused run waits to be continued.
+    pub pause_seconds: u64,
+    /// Jobs of one project that wait in the queue.
+    pub queued_jobs: u32,
+    /// Requests per second and key; absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 10 * 1024 * 1024,
+            json_depth: 64,
+            messages_bytes: 1_000_000,
+            attachments: 10,
+            tools: 64,
+            blocks_per_flow: 500,
+            nesting: 16,
+            loop_items: 10_000,
+            loop_concurrency: 8,
+            parallel_width: 64,
+            run_seconds: 3_600,
+            block_seconds: 600,
+            step_output_bytes: 10 * 1024 * 1024,
+            trace_content_bytes: 256 * 1024,
+            trace_retention_days: 30,
+            concurrent_runs: 1_000,
+            keys_per_project: 10,
+            pause_seconds: 24 * 3_600,
+            queued_jobs: 100_000,
+            requests_per_second: None,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The model port: what an LLM block asks of a provider, and what comes back.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+pub use noukai_api::{Tokens, Tool, ToolCall, ToolCallFunction, ToolChoice, ToolChoiceFunction, ToolChoiceMode};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A provider, or a router over several.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// What is known of a model without calling it. Must not block.
+    fn describe(&self, model: &str) -> ModelInfo;
+
+    /// The model used where a block names none.
+    fn default_model(&self) -> &str;
+
+    /// Calls a model once: no retries, no fallbacks, those are the engine's.
+    ///
+    /// Where `deltas` is given the provider streams, and text is handed over as it comes; the reply is whole all
+    /// the same. The future may be dropped at any time.
+    async fn complete(&self, request: &ModelRequest, deltas: Option<&dyn DeltaSink>) -> Result<ModelReply, ModelError>;
+}
+
+/// Takes model text as it comes. Must not block.
+pub trait DeltaSink: Send + Sync {
+    /// Some more text.
+    fn text(&self, text: &str);
+}
+
+/// What is known of a model without calling it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Whether a configured provider serves it; else why not, for a person.
+    pub available: Result<(), String>,
+    /// Image MIME types it can see; `None`: not known, so let the provider decide.
+    pub image_types: Option<BTreeSet<String>>,
+    /// Whether it takes a JSON Schema for its reply; else the engine asks for JSON by instruction.
+    pub structured_output: bool,
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+pub struct ModelRequest {
+    /// `vendor/model`.
+    pub model: String,
+    /// System message first, if there is one.
+    pub messages: Vec<Message>,
+    /// The block's `config`: `temperature`, `max_tokens` and whatever else the provider takes.
+    pub config: Map<String, Value>,
+    /// JSON Schema the reply must fit, where the model takes one.
+    pub output: Option<OutputFormat>,
+    /// Tools on offer.
+    pub tools: Vec<Tool>,
+    /// How they may be used.
+    pub tool_choice: Option<ToolChoice>,
+}
+
+/// A JSON Schema with the name providers want for it.
+#[derive(Debug, Clone)]
+pub struct OutputFormat {
+    /// `[A-Za-z0-9_-]{1,64}`.
+    pub name: String,
+    /// An object schema.
+    pub schema: Arc<Value>,
+}
+
+/// One turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "lowercase")]
+pub enum Message {
+    /// The block's author speaks.
+    System {
+        /// The text.
+        text: String,
+    },
+    /// The user speaks.
+    User {
+        /// The text.
+        text: String,
+        /// Images by URL.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<Image>,
+    },
+    /// The model spoke.
+    Assistant {
+        /// The text, if any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        /// The calls it asked for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tool_calls: Vec<ToolCall>,
+    },
+    /// A tool answered.
+    Tool {
+        /// The call it answers.
+        call_id: String,
+        /// The tool's name, if known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// The result as text.
+        content: String,
+    },
+}
+
+/// An image by URL. Nobody here fetches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// `https` URL.
+    pub url: String,
+    /// `image/...`.
+    pub mime_type: String,
+}
+
+/// What a model gave.
+#[derive(Debug, Clone, Default)]
+pub struct ModelReply {
+    /// The text, if any.
+    pub text: Option<String>,
+    /// Calls it wants made.
+    pub tool_calls: Vec<ToolCall>,
+    /// Tokens as the provider counted them.
+    pub tokens: Tokens,
+    /// US dollars; `None` where no price is known.
+    pub cost: Option<Decimal>,
+    /// The model that answered, as the provider names it.
+    pub model: String,
+}
+
+/// Why a call failed. The message is for the flow's owner; it holds no secrets and at most a few hundred
+/// characters of what the provider said.
+#[derive(Debug, Clone)]
+pub struct ModelError {
+    /// What to do about it.
+    pub kind: ModelErrorKind,
+    /// One sentence.
+    pub message: String,
+    /// The provider's short name, such as `openrouter`.
+    pub provider: Option<String>,
+    /// The HTTP status it answered with.
+    pub status: Option<u16>,
+    /// How long it asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+/// What to do about a failed call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelErrorKind {
+    /// No provider serves the model. Not retried.
+    NotAvailable,
+    /// The provider refused the key. Not retried.
+    KeyRejected,
+    /// 429. Retried, then the next model.
+    RateLimited,
+    /// 5xx. Retried, then the next model.
+    Server,
+    /// No connection, or it broke. Retried, then the next model.
+    Unreachable,
+    /// Other 4xx, refusals, content filters: the same call would fail again. Not retried.
+    Refused,
+    /// The reply is not what the wire format promises, or over a limit. Retried, then the next model.
+    ReplyInvalid,
+}
+
+impl ModelErrorKind {
+    /// Whether the same call may succeed later or elsewhere.
+    pub const fn is_retryable(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Server | Self::Unreachable | Self::ReplyInvalid)
+    }
+}

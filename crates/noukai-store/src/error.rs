@@ -1,0 +1,27 @@
+//! Why storage failed.
+
+/// Why storage failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The job's lease is another worker's.
+    #[error("the lease on the job is no longer this worker's")]
+    Fenced,
+    /// What was to be changed has changed meanwhile.
+    #[error("changed meanwhile: {0}")]
+    Conflict(String),
+    /// The write queue is full.
+    #[error("the write queue is full")]
+    Overloaded,
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The file is no database of ours, or damaged. The message says what to do.
+    #[error("{0}")]
+    Unusable(String),
+    /// The database was written by a newer release. The message says what to do.
+    #[error("{0}")]
+    Newer(String),
+    /// The database failed.
+    #[error("database: {0}")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,12 @@
+//! Storage: narrow traits, one per subject, and the databases behind them.
+//!
+//! Knows ids and its own records. Knows no HTTP, no flow trees, no engine: payloads are versioned JSON that the
+//! caller wrote and will read.
+
+mod error;
+mod records;
+mod traits;
+
+pub use error::StoreError;
+pub use records::*;
+pub use traits::*;

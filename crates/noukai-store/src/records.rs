@@ -1,0 +1,333 @@
+//! What is stored. Records are the store's own; they carry what they are given and make up nothing: ids and
+//! times come from the caller.
+
+use noukai_api::{CaptureMode, RunStatus, Scope, Tokens, TriggerType};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A project; the tenant scope of nearly every call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProjectId(pub Uuid);
+
+/// A flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlowId(pub Uuid);
+
+/// A run; time-ordered (UUID v7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunId(pub Uuid);
+
+macro_rules! display_as_uuid {
+    ($($name:ident),+) => {$(
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { self.0.fmt(f) }
+        }
+    )+};
+}
+display_as_uuid!(ProjectId, FlowId, RunId);
+
+/// A project with its organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectRecord {
+    /// The project.
+    pub id: ProjectId,
+    /// Unique in the organisation.
+    pub slug: String,
+    /// The organisation.
+    pub org_id: Uuid,
+    /// Unique.
+    pub org_slug: String,
+    /// The organisation's default for its flows.
+    pub trace_capture: CaptureMode,
+}
+
+/// A flow as listed and resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowRecord {
+    /// The flow.
+    pub id: FlowId,
+    /// Unique in the project.
+    pub slug: String,
+    /// For people.
+    pub name: String,
+    /// Hash of the draft's document.
+    pub draft_hash: String,
+    /// The production version and the hash of its document.
+    pub production: Option<(u32, String)>,
+    /// Highest published version; 0: none.
+    pub latest_version: u32,
+}
+
+/// A published version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRecord {
+    /// From 1.
+    pub number: u32,
+    /// Hash of its document.
+    pub hash: String,
+    /// The publisher's words.
+    pub note: String,
+    /// Who.
+    pub author: String,
+    /// When.
+    pub created_at: OffsetDateTime,
+}
+
+/// An API key. Only a hash of the secret is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Eight characters.
+    pub key_id: String,
+    /// The one project it is for.
+    pub project_id: ProjectId,
+    /// SHA-256 of the secret, in hex.
+    pub secret_hash: String,
+    /// `live` or `test`.
+    pub environment: String,
+    /// For people.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// When.
+    pub created_at: OffsetDateTime,
+    /// By whom.
+    pub created_by: String,
+    /// Refused from then on.
+    pub expires_at: Option<OffsetDateTime>,
+    /// Refused since.
+    pub revoked_at: Option<OffsetDateTime>,
+}
+
+/// A run without its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// The run.
+    pub id: RunId,
+    /// Its project.
+    pub project_id: ProjectId,
+    /// Its flow.
+    pub flow_id: FlowId,
+    /// The flow's slug when the run began.
+    pub flow_slug: String,
+    /// Version that runs; 0 is the draft.
+    pub version: u32,
+    /// Hash of the document that runs.
+    pub hash: String,
+    /// By which door.
+    pub trigger: TriggerType,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// What is kept of contents.
+    pub capture: CaptureMode,
+    /// Its session.
+    pub session_id: Option<String>,
+    /// Leaf blocks in the flow.
+    pub step_count: u32,
+    /// When it began, or was queued.
+    pub started_at: OffsetDateTime,
+    /// When it ended.
+    pub completed_at: Option<OffsetDateTime>,
+    /// Milliseconds from start to end.
+    pub duration_ms: Option<u64>,
+    /// Tokens of all attempts so far.
+    pub tokens: Tokens,
+    /// US dollars as a decimal string; `None`: unknown.
+    pub cost_usd: Option<String>,
+    /// Sequence number of the last event.
+    pub last_seq: u64,
+    /// How often the run has paused for tools.
+    pub pauses: u32,
+    /// Why it ended without its result: a JSON `StepError`.
+    pub error: Option<String>,
+}
+
+/// A run to be created.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Its row; `last_seq` and `pauses` are 0.
+    pub record: RunRecord,
+    /// What the run needs to go on after a pause or a crash: versioned JSON, the caller's own. Kept while the run
+    /// may go on.
+    pub inputs: String,
+    /// Queue it as a job, in the same transaction.
+    pub job: bool,
+}
+
+/// An event to be stored. `seq` starts at 1 and has no gaps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Position in the run.
+    pub seq: u64,
+    /// Kind, for filters.
+    pub kind: &'static str,
+    /// Versioned JSON, as capture allows it.
+    pub payload: String,
+    /// The whole result of a finished step as JSON, whatever capture says; cleared when the run ends.
+    pub state: Option<String>,
+}
+
+/// A stored event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Position in the run.
+    pub seq: u64,
+    /// Kind.
+    pub kind: String,
+    /// Versioned JSON.
+    pub payload: String,
+    /// The whole result of a finished step, while the run may go on.
+    pub state: Option<String>,
+}
+
+/// One step of a run's life. All of it is stored in one transaction, or nothing.
+#[derive(Debug, Clone)]
+pub struct RunWrite {
+    /// The tenant.
+    pub project_id: ProjectId,
+    /// The run.
+    pub run_id: RunId,
+    /// Create the run first.
+    pub create: Option<Box<NewRun>>,
+    /// New status with its particulars.
+    pub change: Option<RunChange>,
+    /// Events, in order.
+    pub events: Vec<NewEvent>,
+    /// Set when a job's worker writes: refused with [`crate::StoreError::Fenced`] if the lease is no longer its own.
+    pub fence: Option<Lease>,
+}
+
+/// A change of a run's status.
+#[derive(Debug, Clone)]
+pub enum RunChange {
+    /// It goes on (from pending or paused).
+    Running,
+    /// It waits for the caller. `pause` is versioned JSON where it waits for tools; that also counts `pauses` up.
+    Paused {
+        /// Tokens so far.
+        tokens: Tokens,
+        /// Cost so far.
+        cost_usd: Option<String>,
+        /// When.
+        at: OffsetDateTime,
+        /// The pause for tools.
+        pause: Option<String>,
+    },
+    /// It ended: the step states are cleared, the job (if any) is done, its lease released.
+    Finished(Box<RunFinish>),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct RunFinish {
+    /// `completed`, `failed` or `cancelled`.
+    pub status: RunStatus,
+    /// When.
+    pub at: OffsetDateTime,
+    /// Milliseconds from start to end.
+    pub duration_ms: u64,
+    /// Tokens of all attempts.
+    pub tokens: Tokens,
+    /// US dollars as a decimal string.
+    pub cost_usd: Option<String>,
+    /// Why it ended without its result: a JSON `StepError`.
+    pub error: Option<String>,
+    /// The result as JSON, kept with the job where the run is one.
+    pub job_result: Option<String>,
+    /// Keep the inputs, because the caller may still go back (step runs).
+    pub keep_inputs: bool,
+}
+
+/// The right to work on a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The worker.
+    pub owner: Uuid,
+    /// Which claim of the job this is, from 1: also the number of the attempt.
+    pub claim: u32,
+}
+
+/// A job as polled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRecord {
+    /// Its run.
+    pub run: RunRecord,
+    /// The result as JSON, once completed.
+    pub result: Option<String>,
+    /// Whether its caller asked to cancel it.
+    pub cancel_requested: bool,
+}
+
+/// A job that a worker has claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedJob {
+    /// Its run, still `pending` or `running`.
+    pub run: RunRecord,
+    /// As stored at submit.
+    pub inputs: String,
+    /// The right to work on it.
+    pub lease: Lease,
+    /// Whether its caller asked to cancel it meanwhile.
+    pub cancel_requested: bool,
+}
+
+/// What a list of runs is narrowed to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// One flow's.
+    pub flow_id: Option<FlowId>,
+    /// In one status.
+    pub status: Option<RunStatus>,
+    /// Older than this run (exclusive).
+    pub before: Option<RunId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// What became of a claim on a paused run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resumed {
+    /// It is the caller's; the run is `running` again.
+    Claimed,
+    /// Someone else was first, or the run is in another status.
+    Lost,
+}
+
+/// What an idempotency key stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyRecord {
+    /// SHA-256 of the first body, in hex.
+    pub body_hash: String,
+    /// The first reply, once there is one.
+    pub reply: Option<StoredReply>,
+}
+
+/// A reply to give again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredReply {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`.
+    pub content_type: String,
+    /// The body.
+    pub body: String,
+}
+
+/// What a key's first use found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Nobody used it before: it is the caller's.
+    First,
+    /// It was used before.
+    Before(IdempotencyRecord),
+}
+
+/// Names an idempotency key: project, route, key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey {
+    /// The tenant.
+    pub project_id: ProjectId,
+    /// The route and its address, such as `execute acme/demo/triage v0`.
+    pub route: String,
+    /// As sent.
+    pub key: String,
+}

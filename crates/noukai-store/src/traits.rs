@@ -1,0 +1,265 @@
+//! One narrow trait per subject. Tenant scope comes first in every call that a caller's input reaches; the few
+//! calls without one say why.
+
+use async_trait::async_trait;
+use noukai_api::CaptureMode;
+use time::OffsetDateTime;
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use crate::{
+    Begun, ClaimedJob, EventRecord, FlowId, FlowRecord, IdempotencyKey, JobRecord, KeyRecord, Lease, ProjectId,
+    ProjectRecord, Resumed, RunFilter, RunId, RunRecord, RunWrite, StoreError, StoredReply, VersionRecord,
+};
+
+/// Everything a server needs of one database.
+pub trait Store: Projects + Flows + Keys + Runs + Jobs + Idempotency + Upkeep {}
+
+impl<T: Projects + Flows + Keys + Runs + Jobs + Idempotency + Upkeep> Store for T {}
+
+/// Organisations and projects.
+#[async_trait]
+pub trait Projects: Send + Sync {
+    /// The project of that address, made if missing. `id` and `org_id` are used only where something is made.
+    async fn ensure_project(
+        &self,
+        org_slug: &str,
+        slug: &str,
+        org_id: Uuid,
+        id: ProjectId,
+        at: OffsetDateTime,
+    ) -> Result<ProjectRecord, StoreError>;
+
+    /// By id.
+    async fn project(&self, id: ProjectId) -> Result<Option<ProjectRecord>, StoreError>;
+
+    /// By address; unscoped, for the command line and the start of the server.
+    async fn project_at(&self, org_slug: &str, slug: &str) -> Result<Option<ProjectRecord>, StoreError>;
+
+    /// All of them; unscoped, for the command line.
+    async fn projects(&self) -> Result<Vec<ProjectRecord>, StoreError>;
+
+    /// The organisation's default capture mode; unscoped by project, as the setting is the organisation's.
+    async fn set_trace_capture(&self, org_id: Uuid, mode: CaptureMode) -> Result<(), StoreError>;
+}
+
+/// Flows, their documents (by content hash) and versions.
+#[async_trait]
+pub trait Flows: Send + Sync {
+    /// Creates the flow or replaces its draft. `id` is used only where the flow is new. The document is JSON.
+    async fn put_draft(
+        &self,
+        project: ProjectId,
+        id: FlowId,
+        slug: &str,
+        name: &str,
+        hash: &str,
+        document: &str,
+        at: OffsetDateTime,
+    ) -> Result<FlowRecord, StoreError>;
+
+    /// By slug. On the path of every run: must be quick.
+    async fn flow(&self, project: ProjectId, slug: &str) -> Result<Option<FlowRecord>, StoreError>;
+
+    /// By slug, all of the project's.
+    async fn flows(&self, project: ProjectId) -> Result<Vec<FlowRecord>, StoreError>;
+
+    /// Takes the flow out of sight; its runs, versions and documents stay.
+    async fn remove_flow(&self, project: ProjectId, slug: &str, at: OffsetDateTime) -> Result<bool, StoreError>;
+
+    /// A document of the project's, by hash, as JSON.
+    async fn document(&self, project: ProjectId, hash: &str) -> Result<Option<String>, StoreError>;
+
+    /// A published version.
+    async fn version(&self, project: ProjectId, flow: FlowId, number: u32)
+    -> Result<Option<VersionRecord>, StoreError>;
+
+    /// Publishes the draft as the next version; the draft must still have `hash`, else [`StoreError::Conflict`].
+    /// Publishing the very content of the latest version gives that version again.
+    async fn publish(
+        &self,
+        project: ProjectId,
+        flow: FlowId,
+        hash: &str,
+        note: &str,
+        author: &str,
+        at: OffsetDateTime,
+    ) -> Result<VersionRecord, StoreError>;
+
+    /// Makes a version the production version; false where there is no such version.
+    async fn set_production(
+        &self,
+        project: ProjectId,
+        flow: FlowId,
+        number: u32,
+        author: &str,
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError>;
+}
+
+/// API keys.
+#[async_trait]
+pub trait Keys: Send + Sync {
+    /// Adds a key unless `max_active` neither revoked nor expired ones exist; false then.
+    async fn add_key(&self, key: &KeyRecord, max_active: u32, now: OffsetDateTime) -> Result<bool, StoreError>;
+
+    /// By id; unscoped, because it is what finds the scope.
+    async fn key(&self, key_id: &str) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// The project's, newest first, revoked ones included.
+    async fn keys(&self, project: ProjectId) -> Result<Vec<KeyRecord>, StoreError>;
+
+    /// Revokes; the time it was revoked at (first), or `None` where the project has no such key.
+    async fn revoke_key(
+        &self,
+        project: ProjectId,
+        key_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<Option<OffsetDateTime>, StoreError>;
+}
+
+/// Runs and their events.
+#[async_trait]
+pub trait Runs: Send + Sync {
+    /// Queues one step of a run's life for the next group commit and returns at once. Writes of one run are
+    /// stored in the order of the calls. Await the ticket to know it is stored. The queue is bounded: past its
+    /// bound the ticket fails with [`StoreError::Overloaded`].
+    fn append(&self, write: RunWrite) -> Ticket;
+
+    /// One run.
+    async fn run(&self, project: ProjectId, id: RunId) -> Result<Option<RunRecord>, StoreError>;
+
+    /// What was stored at its creation, while the run may go on.
+    async fn run_inputs(&self, project: ProjectId, id: RunId) -> Result<Option<String>, StoreError>;
+
+    /// The pause for tools it waits at, as stored.
+    async fn pause(&self, project: ProjectId, id: RunId) -> Result<Option<String>, StoreError>;
+
+    /// Events after `after`, in order, at most `limit` of them.
+    async fn events(
+        &self,
+        project: ProjectId,
+        id: RunId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<EventRecord>, StoreError>;
+
+    /// Newest first.
+    async fn runs(&self, project: ProjectId, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError>;
+
+    /// Every run of a session, of whatever project, oldest first, at most `limit`; unscoped so that the caller can
+    /// tell a foreign session from a missing one.
+    async fn session_runs(&self, session_id: &str, limit: u32) -> Result<Vec<RunRecord>, StoreError>;
+
+    /// Takes a run that waits at pause number `pauses` (0: none yet) on: one caller of many wins. `from_final`
+    /// allows a completed or failed run too (a step run whose caller goes back).
+    async fn resume(
+        &self,
+        project: ProjectId,
+        id: RunId,
+        pauses: u32,
+        from_final: bool,
+        at: OffsetDateTime,
+    ) -> Result<Resumed, StoreError>;
+
+    /// Wakes whenever something of the run is committed. Register before you query. The value has no meaning.
+    fn watch(&self, id: RunId) -> watch::Receiver<u64>;
+}
+
+/// Jobs. They are created and finished through [`Runs::append`].
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Claims up to `limit` jobs that nobody holds a live lease on, oldest first; unscoped, for workers.
+    async fn claim_jobs(
+        &self,
+        owner: Uuid,
+        limit: u32,
+        now: OffsetDateTime,
+        lease_until: OffsetDateTime,
+    ) -> Result<Vec<ClaimedJob>, StoreError>;
+
+    /// Prolongs the owner's leases; the runs among them whose cancellation was asked for.
+    async fn heartbeat(&self, owner: Uuid, lease_until: OffsetDateTime) -> Result<Vec<RunId>, StoreError>;
+
+    /// Gives one claimed job back, unfinished, to be claimed again at once.
+    async fn release_job(&self, id: RunId, lease: &Lease) -> Result<(), StoreError>;
+
+    /// One job.
+    async fn job(&self, project: ProjectId, id: RunId) -> Result<Option<JobRecord>, StoreError>;
+
+    /// Asks for its cancellation. A job that nobody works on is cancelled here and now (with `event` as its last
+    /// event, its `seq` set by the store). The job as it stands then; `None` where there is none.
+    async fn cancel_job(
+        &self,
+        project: ProjectId,
+        id: RunId,
+        error: &str,
+        event_payload: &str,
+        event_kind: &'static str,
+        at: OffsetDateTime,
+    ) -> Result<Option<JobRecord>, StoreError>;
+
+    /// Jobs of the project that nobody has begun.
+    async fn queued_jobs(&self, project: ProjectId) -> Result<u32, StoreError>;
+
+    /// Wakes whenever a job may have become claimable. Register before you query.
+    fn watch_jobs(&self) -> watch::Receiver<u64>;
+}
+
+/// Idempotency keys.
+#[async_trait]
+pub trait Idempotency: Send + Sync {
+    /// Takes the key, or says what it stands for already. Keys older than `expired_before` count as unused.
+    async fn begin(
+        &self,
+        key: &IdempotencyKey,
+        body_hash: &str,
+        at: OffsetDateTime,
+        expired_before: OffsetDateTime,
+    ) -> Result<Begun, StoreError>;
+
+    /// Stores the reply.
+    async fn finish(&self, key: &IdempotencyKey, reply: &StoredReply) -> Result<(), StoreError>;
+
+    /// Gives the key back, so that another request may use it (nothing was done under it).
+    async fn abandon(&self, key: &IdempotencyKey) -> Result<(), StoreError>;
+}
+
+/// Start, upkeep, end.
+#[async_trait]
+pub trait Upkeep: Send + Sync {
+    /// Whether the database answers and its schema is current.
+    async fn ready(&self) -> Result<(), StoreError>;
+
+    /// Called once at the start of a server that owns the database alone: leases of earlier processes are void;
+    /// keys without a reply are forgotten; the execute and step runs that were `running` are returned, for the
+    /// caller to finish them.
+    async fn recover(&self) -> Result<Vec<RunRecord>, StoreError>;
+
+    /// Runs paused since before `before`, at most `limit`; unscoped.
+    async fn paused_since(&self, before: OffsetDateTime, limit: u32) -> Result<Vec<RunRecord>, StoreError>;
+
+    /// Deletes finished runs that ended before `before`, and old idempotency keys, at most `limit` of each; how
+    /// many runs went.
+    async fn prune(&self, before: OffsetDateTime, keys_before: OffsetDateTime, limit: u32) -> Result<u32, StoreError>;
+
+    /// Waits for everything queued to be stored, then closes.
+    async fn close(&self);
+}
+
+/// A promise that a write is stored. Dropping it does not undo the write.
+#[must_use = "a write is only known to be stored once its ticket is awaited"]
+pub struct Ticket(oneshot::Receiver<Result<(), StoreError>>);
+
+impl Ticket {
+    /// For stores: the other end of the promise.
+    pub fn new() -> (oneshot::Sender<Result<(), StoreError>>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, Self(receiver))
+    }
+
+    /// Waits until the write is stored.
+    pub async fn stored(self) -> Result<(), StoreError> {
+        self.0.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
