@@ -199,6 +199,9 @@ pub struct StepTrace {
     /// Why it failed; kept in every capture mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_context: Option<Value>,
+    /// The prompt as it was rendered, where contents are captured (LLM blocks only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendered_prompt: Option<String>,
     /// Bytes of the input as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_size_bytes: Option<u64>,

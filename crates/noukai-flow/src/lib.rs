@@ -1,1 +1,24 @@
-//! placeholder
+//! A flow as a checked value: document, tree, templates, schemas.
+//!
+//! Pure: no IO, no async, no clock. A document comes in as text ([`parse`]), is looked at as a whole ([`check`]), and
+//! leaves as a [`Flow`] that needs no further checks. Checking never evaluates anything.
+
+mod check;
+mod document;
+mod hash;
+mod nearest;
+mod overrides;
+mod problem;
+mod schema;
+mod scope;
+mod template;
+mod tree;
+
+pub use check::{Bounds, Checked, check, is_slug};
+pub use document::{Document, Format, parse};
+pub use hash::document_hash;
+pub use problem::{Problem, ProblemCode, Severity};
+pub use schema::{InputError, InputSchema, OutputSchema, SchemaError};
+pub use scope::{Found, LoopItem, Scope, StepOutput};
+pub use template::{Template, TemplateError};
+pub use tree::*;

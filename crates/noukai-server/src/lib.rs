@@ -1,1 +1,18 @@
-//! placeholder
+//! The server: use cases ([`app`]), transports over them, workers, configuration, wiring.
+//!
+//! A request walks through once, downwards, and its result comes back once: `http` -> `app` -> engine -> store.
+//! Transports know the use cases and nothing below them; use cases know no transport.
+
+pub mod app;
+mod config;
+mod http;
+mod jobs;
+mod server;
+
+pub use app::{
+    App, AppError, AttemptSelector, Caller, EventStream, ExecuteOutcome, FlowAddress, FlowInfo, KeyRequest, Project,
+    PutFlow, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
+};
+pub use config::{Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
+pub use http::document as openapi_document;
+pub use server::{Server, StartError};

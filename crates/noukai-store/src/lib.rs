@@ -5,8 +5,10 @@
 
 mod error;
 mod records;
+mod sqlite;
 mod traits;
 
 pub use error::StoreError;
 pub use records::*;
+pub use sqlite::{Durability, SqliteOptions, SqliteStore};
 pub use traits::*;

@@ -40,6 +40,7 @@ pub trait Projects: Send + Sync {
     async fn projects(&self) -> Result<Vec<ProjectRecord>, StoreError>;
 
     /// The organisation's default capture mode; unscoped by project, as the setting is the organisation's.
+    /// [`StoreError::Conflict`] where there is no such organisation.
     async fn set_trace_capture(&self, org_id: Uuid, mode: CaptureMode) -> Result<(), StoreError>;
 }
 
@@ -47,6 +48,7 @@ pub trait Projects: Send + Sync {
 #[async_trait]
 pub trait Flows: Send + Sync {
     /// Creates the flow or replaces its draft. `id` is used only where the flow is new. The document is JSON.
+    #[expect(clippy::too_many_arguments, reason = "one row's columns, each of its own meaning")]
     async fn put_draft(
         &self,
         project: ProjectId,
@@ -61,7 +63,7 @@ pub trait Flows: Send + Sync {
     /// By slug. On the path of every run: must be quick.
     async fn flow(&self, project: ProjectId, slug: &str) -> Result<Option<FlowRecord>, StoreError>;
 
-    /// By slug, all of the project's.
+    /// All of the project's, in order of their slugs.
     async fn flows(&self, project: ProjectId) -> Result<Vec<FlowRecord>, StoreError>;
 
     /// Takes the flow out of sight; its runs, versions and documents stay.
@@ -124,6 +126,10 @@ pub trait Runs: Send + Sync {
     /// Queues one step of a run's life for the next group commit and returns at once. Writes of one run are
     /// stored in the order of the calls. Await the ticket to know it is stored. The queue is bounded: past its
     /// bound the ticket fails with [`StoreError::Overloaded`].
+    ///
+    /// [`StoreError::Conflict`], with nothing of the write stored: events that do not follow the last stored one,
+    /// a status that the change may not come from, anything at all for a run that has ended or is missing, the
+    /// creation of a run that exists.
     fn append(&self, write: RunWrite) -> Ticket;
 
     /// One run.
@@ -132,7 +138,8 @@ pub trait Runs: Send + Sync {
     /// What was stored at its creation, while the run may go on.
     async fn run_inputs(&self, project: ProjectId, id: RunId) -> Result<Option<String>, StoreError>;
 
-    /// The pause for tools it waits at, as stored.
+    /// The pause for tools it waits at, as stored. Still there after [`Runs::resume`], for the one who won, until the
+    /// run pauses again or ends.
     async fn pause(&self, project: ProjectId, id: RunId) -> Result<Option<String>, StoreError>;
 
     /// Events after `after`, in order, at most `limit` of them.
@@ -152,7 +159,7 @@ pub trait Runs: Send + Sync {
     async fn session_runs(&self, session_id: &str, limit: u32) -> Result<Vec<RunRecord>, StoreError>;
 
     /// Takes a run that waits at pause number `pauses` (0: none yet) on: one caller of many wins. `from_final`
-    /// allows a completed or failed run too (a step run whose caller goes back).
+    /// allows a completed or failed run too (a step run whose caller goes back), never a cancelled one.
     async fn resume(
         &self,
         project: ProjectId,
@@ -181,14 +188,15 @@ pub trait Jobs: Send + Sync {
     /// Prolongs the owner's leases; the runs among them whose cancellation was asked for.
     async fn heartbeat(&self, owner: Uuid, lease_until: OffsetDateTime) -> Result<Vec<RunId>, StoreError>;
 
-    /// Gives one claimed job back, unfinished, to be claimed again at once.
+    /// Gives one claimed job back, unfinished, to be claimed again at once; [`StoreError::Fenced`] where the lease is
+    /// no longer the caller's.
     async fn release_job(&self, id: RunId, lease: &Lease) -> Result<(), StoreError>;
 
     /// One job.
     async fn job(&self, project: ProjectId, id: RunId) -> Result<Option<JobRecord>, StoreError>;
 
-    /// Asks for its cancellation. A job that nobody works on is cancelled here and now (with `event` as its last
-    /// event, its `seq` set by the store). The job as it stands then; `None` where there is none.
+    /// Asks for its cancellation. A job that nobody works on, as nobody claimed it or the lease ran out, is cancelled
+    /// here and now (with `event` as its last event, its `seq` set by the store). One that has ended stays as it is. The job as it stands then; `None` where there is none.
     async fn cancel_job(
         &self,
         project: ProjectId,
@@ -199,7 +207,7 @@ pub trait Jobs: Send + Sync {
         at: OffsetDateTime,
     ) -> Result<Option<JobRecord>, StoreError>;
 
-    /// Jobs of the project that nobody has begun.
+    /// Jobs of the project that nobody has begun: never claimed, not cancelled.
     async fn queued_jobs(&self, project: ProjectId) -> Result<u32, StoreError>;
 
     /// Wakes whenever a job may have become claimable. Register before you query.
@@ -218,7 +226,7 @@ pub trait Idempotency: Send + Sync {
         expired_before: OffsetDateTime,
     ) -> Result<Begun, StoreError>;
 
-    /// Stores the reply.
+    /// Stores the reply; [`StoreError::Conflict`] where the key waits for none.
     async fn finish(&self, key: &IdempotencyKey, reply: &StoredReply) -> Result<(), StoreError>;
 
     /// Gives the key back, so that another request may use it (nothing was done under it).
@@ -243,7 +251,7 @@ pub trait Upkeep: Send + Sync {
     /// many runs went.
     async fn prune(&self, before: OffsetDateTime, keys_before: OffsetDateTime, limit: u32) -> Result<u32, StoreError>;
 
-    /// Waits for everything queued to be stored, then closes.
+    /// Waits for everything queued to be stored, then closes: every later call fails with [`StoreError::Closed`].
     async fn close(&self);
 }
 

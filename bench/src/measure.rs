@@ -1,0 +1,159 @@
+//! What is measured, in which order, with which effort.
+
+mod in_flight;
+mod memory;
+mod start;
+mod throughput;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use crate::child::Child;
+use crate::load::{self, Target};
+use crate::noukai::{self, Installation};
+use crate::report::Report;
+use crate::{output, proc};
+use throughput::Subject;
+
+/// What `run` takes.
+#[derive(Args)]
+pub struct Options {
+    /// The noukai binary.
+    #[arg(long, value_name = "FILE")]
+    noukai: PathBuf,
+    /// The folder of the benchmark's flows.
+    #[arg(long, value_name = "FOLDER")]
+    flows: PathBuf,
+    /// A folder for data and logs. On a disk, not in memory: the server stores every run.
+    #[arg(long, value_name = "FOLDER")]
+    scratch: PathBuf,
+    /// Short rounds and small counts: to see that it works, not to publish.
+    #[arg(long)]
+    quick: bool,
+    /// Measure the bare handlers alone.
+    #[arg(long)]
+    floor_only: bool,
+    /// Also write the tables to FILE; where FILE has the two markers, only what stands between them.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// How long and how often.
+pub struct Effort {
+    connections: &'static [usize],
+    rounds: usize,
+    warm_up: Duration,
+    counted: Duration,
+    starts: usize,
+    runs: [u64; 2],
+    in_flight: usize,
+}
+
+const FULL: Effort = Effort {
+    connections: &[1, 16, 64, 256],
+    rounds: 5,
+    warm_up: Duration::from_millis(1_000),
+    counted: Duration::from_millis(4_000),
+    starts: 10,
+    runs: [20_000, 100_000],
+    in_flight: 2_000,
+};
+
+const QUICK: Effort = Effort {
+    connections: &[1, 16, 64],
+    rounds: 1,
+    warm_up: Duration::from_millis(300),
+    counted: Duration::from_millis(1_000),
+    starts: 3,
+    runs: [1_000, 5_000],
+    in_flight: 2_000,
+};
+
+/// Measures everything, prints the report and writes it where that was asked for.
+pub async fn run(options: &Options) -> Result<()> {
+    raise_file_limit()?;
+    let effort = if options.quick { &QUICK } else { &FULL };
+    let installation =
+        Installation { binary: options.noukai.clone(), flows: options.flows.clone(), scratch: options.scratch.clone() };
+    let mut report = Report::default();
+    let version = if options.floor_only { "floor only".to_owned() } else { installation.version() };
+    let kind = if options.quick { " A quick run: rounds too short to compare." } else { "" };
+    report.paragraph(&format!("{version}; {}.{kind}", proc::machine()));
+    if options.floor_only {
+        measure_floor(effort, &mut report).await?;
+    } else {
+        measure_server(&installation, effort, &mut report).await?;
+    }
+    output::line(report.text());
+    options.out.as_deref().map_or(Ok(()), |path| report.write(path))
+}
+
+/// Two thousand connections need more open files than some systems give without being asked. Children inherit it.
+fn raise_file_limit() -> Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).context("cannot raise the limit of open files")
+}
+
+async fn measure_floor(effort: &Effort, report: &mut Report) -> Result<()> {
+    let pair = Pair::start(Duration::ZERO)?;
+    for (title, path) in [("Two model calls", "/floor"), ("No model call", "/floor/echo")] {
+        let subjects = [Subject { name: "floor", pid: pair.floor.pid(), target: pair.target(path)? }];
+        throughput::measure(title, &subjects, effort, report).await?;
+    }
+    Ok(())
+}
+
+async fn measure_server(installation: &Installation, effort: &Effort, report: &mut Report) -> Result<()> {
+    let pair = Pair::start(Duration::ZERO)?;
+    let data = installation.fresh_data("throughput")?;
+    let server = installation.start(&data, &pair.provider()?)?;
+    let cases = [("Two model calls", "/floor", "two-block"), ("No model call", "/floor/echo", "two-block-echo")];
+    for (title, path, flow) in cases {
+        let subjects = [
+            Subject { name: "floor", pid: pair.floor.pid(), target: pair.target(path)? },
+            Subject { name: "noukai", pid: server.pid(), target: noukai::target(&server, flow)? },
+        ];
+        throughput::measure(title, &subjects, effort, report).await?;
+    }
+    drop(server);
+    start::measure(installation, &pair.provider()?, effort, report)?;
+    memory::measure(installation, &pair.provider()?, effort, report).await?;
+    drop(pair);
+    in_flight::measure(installation, effort, report).await
+}
+
+/// A provider and the floor over it.
+struct Pair {
+    mock: Child,
+    floor: Child,
+}
+
+impl Pair {
+    fn start(latency: Duration) -> Result<Self> {
+        let mock = Child::of_role(&["mock", "--latency-ms", &latency.as_millis().to_string()])?;
+        let floor = Child::of_role(&["floor", "--provider", &base_url(&mock)?])?;
+        Ok(Self { mock, floor })
+    }
+
+    fn provider(&self) -> Result<String> {
+        base_url(&self.mock)
+    }
+
+    fn target(&self, path: &str) -> Result<Target> {
+        Ok(Target { address: noukai::address(self.floor.said("url")?)?, path: path.to_owned(), key: None })
+    }
+}
+
+fn base_url(mock: &Child) -> Result<String> {
+    Ok(format!("{}/v1", mock.said("url")?))
+}
+
+/// One request that must succeed, before a load of those that are only counted.
+async fn check(target: &Target) -> Result<()> {
+    load::probe(target).await.map(drop)
+}

@@ -1,0 +1,89 @@
+//! Starts the released binary as a user would: `noukai dev` over the flows of the benchmark, with full traces on SQLite.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::child::Child;
+use crate::load::Target;
+
+/// Where the binary, its flows and its data are.
+pub struct Installation {
+    /// The binary.
+    pub binary: PathBuf,
+    /// The folder of flows.
+    pub flows: PathBuf,
+    /// The folder for data and logs.
+    pub scratch: PathBuf,
+}
+
+/// The limits that the load would meet, raised: those of a project are made for many projects on one server.
+const ENVIRONMENT: &[(&str, &str)] = &[("NOUKAI_LIMITS_CONCURRENT_RUNS", "10000")];
+
+impl Installation {
+    /// A folder of that name for data, empty.
+    pub fn fresh_data(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.scratch.join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("cannot clear {}", folder.display()))?;
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// Starts the server on `data`, with `provider` as its only provider. Its log goes to a file beside the data.
+    pub fn start(&self, data: &Path, provider: &str) -> Result<Child> {
+        let log = File::create(data.with_extension("log")).context("cannot make the log file")?;
+        let mut command = Command::new(&self.binary);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NOUKAI_")) {
+            command.env_remove(name);
+        }
+        command
+            .arg("dev")
+            .arg(&self.flows)
+            .args(["--json", "--port", "0", "--data"])
+            .arg(data)
+            .env("NOUKAI_PROVIDER_BASE_URL", provider)
+            .env("NOUKAI_PROVIDER_API_KEY", "bench")
+            .envs(ENVIRONMENT.iter().copied())
+            .stderr(log);
+        Child::spawn(&mut command).with_context(|| format!("see {}", data.with_extension("log").display()))
+    }
+
+    /// What the binary says of its version.
+    pub fn version(&self) -> String {
+        let output = Command::new(&self.binary).arg("--version").output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    }
+}
+
+/// The address of `flow` on a running server.
+pub fn target(server: &Child, flow: &str) -> Result<Target> {
+    let (org, project) = (server.said("org")?, server.said("project")?);
+    Ok(Target {
+        address: address(server.said("url")?)?,
+        path: format!("/api/v1/seq/{org}/{project}/{flow}/execute"),
+        key: Some(server.said("api_key")?.to_owned()),
+    })
+}
+
+/// The socket behind `http://host:port`.
+pub fn address(url: &str) -> Result<SocketAddr> {
+    let authority = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut addresses = authority.to_socket_addrs().with_context(|| format!("cannot resolve {url}"))?;
+    addresses.find(SocketAddr::is_ipv4).with_context(|| format!("no IPv4 address in {url}"))
+}
+
+/// The bytes of all files in a folder.
+pub fn size_on_disk(folder: &Path) -> Result<u64> {
+    let mut total = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        total += if metadata.is_dir() { size_on_disk(&entry.path())? } else { metadata.len() };
+    }
+    Ok(total)
+}

@@ -1,0 +1,58 @@
+//! The commands. Each file has `Args` and `run`; knowing one is knowing all.
+
+mod check;
+mod completions;
+mod config;
+mod demo;
+mod dev;
+mod key;
+mod openapi;
+mod promote;
+mod publish;
+mod run;
+mod serve;
+
+use std::process::ExitCode;
+
+use crate::error::CliError;
+
+/// Who the store says has made what is made at the machine itself.
+const AUTHOR: &str = "noukai-cli";
+
+/// What `noukai` can do.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    Demo(demo::Args),
+    Dev(dev::Args),
+    Run(run::Args),
+    Check(check::Args),
+    Serve(serve::Args),
+    Key(key::Args),
+    Publish(publish::Args),
+    Promote(promote::Args),
+    Config(config::Args),
+    Openapi(openapi::Args),
+    Completions(completions::Args),
+}
+
+impl Command {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Why not, for a person; it also sets the exit code.
+    pub async fn run(self) -> Result<ExitCode, CliError> {
+        match self {
+            Self::Demo(args) => demo::run(args).await,
+            Self::Dev(args) => dev::run(args).await,
+            Self::Run(args) => run::run(args).await,
+            Self::Check(args) => check::run(args).await,
+            Self::Serve(args) => serve::run(args).await,
+            Self::Key(args) => key::run(args).await,
+            Self::Publish(args) => publish::run(args).await,
+            Self::Promote(args) => promote::run(args).await,
+            Self::Config(args) => config::run(args).await,
+            Self::Openapi(args) => openapi::run(args).await,
+            Self::Completions(args) => completions::run(args).await,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `noukai serve`: the server as configured, for production.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use noukai_server::{App, Config, Overrides, Server};
+use serde_json::json;
+
+use crate::{
+    error::CliError,
+    flow_files::{self, FlowFile},
+    local,
+    logging::{self, LogFormat},
+    output,
+    stop::Stop,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  noukai serve
+  noukai serve --config /etc/noukai.toml --log-format json
+  noukai serve --listen 0.0.0.0:8080 --data /var/lib/noukai --flows flows/
+  noukai key create --name first --data /var/lib/noukai
+
+`noukai config check` prints the configuration in force. SIGTERM and Ctrl-C let running calls finish; a second signal
+ends the server at once. Logs go to stderr; NOUKAI_LOG sets their level (default: info).";
+
+/// Run the configured server
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address to listen on; may be given several times [default: 127.0.0.1:8080 and [::1]:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<SocketAddr>,
+    /// Directory for the server's data [default: .noukai]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder of flow files to load at the start
+    #[arg(long, value_name = "DIR")]
+    flows: Option<PathBuf>,
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// Print one line of JSON on stdout when ready: {"url", "pid"}
+    #[arg(long)]
+    json: bool,
+}
+
+/// Serves until a signal comes.
+pub async fn run(args: Args) -> Result<ExitCode, CliError> {
+    let stop = Stop::on_signals()?;
+    logging::start("info", args.log_format)?;
+    let overrides = Overrides { listen: args.listen, data: args.data, flows: args.flows, ..Overrides::default() };
+    let config = local::load_config(args.config.as_deref(), overrides)?;
+    let files = config.flows.as_deref().map(flow_files::load).transpose()?.unwrap_or_default();
+    flow_files::warn(&files);
+    let server = Server::start(config.clone()).await.map_err(CliError::failure)?;
+    let outcome = load(server.app(), &config, &files).await;
+    if outcome.is_ok() {
+        announce(&server, args.json);
+        stop.requested().await;
+    }
+    server.shutdown().await;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Makes drafts of the flow files in the configured project. Other flows of the project stay as they are.
+async fn load(app: &App, config: &Config, files: &[FlowFile]) -> Result<(), CliError> {
+    let project = app.ensure_project(&config.org, &config.project).await?;
+    for file in files {
+        app.put_flow(&project, file.checked()?.1).await?;
+    }
+    Ok(())
+}
+
+fn announce(server: &Server, json: bool) {
+    if json {
+        output::json_line(&json!({"url": server.url(), "pid": std::process::id()}));
+    } else {
+        output::line(&format!("listening on {}", server.url()));
+    }
+}

@@ -1,0 +1,182 @@
+//! What the engine says while it walks, and the ports it says it through.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use noukai_api::{StepError, Tokens};
+use rust_decimal::Decimal;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::LoopPath;
+
+/// One thing that happened. Leaves are named by their index in tree order.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// An attempt at a leaf begins.
+    AttemptStarted {
+        /// The leaf.
+        leaf: usize,
+        /// Iterations it stands in, outermost first.
+        path: LoopPath,
+        /// From 1, per leaf and iteration.
+        attempt: u32,
+        /// Its pipeline input.
+        input: Arc<Value>,
+        /// Whether this is the leaf's first sign of life in this pass, so that observers are told.
+        announce: bool,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// An attempt failed. Alone it is no end: another attempt, or [`Event::StepFailed`], follows.
+    AttemptFailed {
+        /// The leaf.
+        leaf: usize,
+        /// Iterations it stands in.
+        path: LoopPath,
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        error: StepError,
+        /// What it used all the same.
+        usage: Usage,
+        /// How long it took.
+        duration: Duration,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// An attempt gave the leaf's output. Outside loops that completes the leaf.
+    AttemptCompleted {
+        /// The leaf.
+        leaf: usize,
+        /// Iterations it stands in.
+        path: LoopPath,
+        /// Which attempt.
+        attempt: u32,
+        /// The output.
+        output: Arc<Value>,
+        /// What it used.
+        usage: Usage,
+        /// Inside a loop: how many iterations there are.
+        total: LoopTotal,
+        /// The prompt as rendered, for traces.
+        prompt: Option<Arc<str>>,
+        /// How long it took.
+        duration: Duration,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// A leaf inside a loop that no iteration reached: it begins for observers, and completes at once.
+    Unreached {
+        /// The leaf.
+        leaf: usize,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// All iterations of a leaf inside a loop are done.
+    LeafCompleted {
+        /// The leaf.
+        leaf: usize,
+        /// The list of its outputs, nested as the loops are.
+        output: Arc<Value>,
+        /// Sum over the iterations.
+        usage: Usage,
+        /// From the first start to the last end.
+        duration: Duration,
+    },
+    /// A leaf on a branch that was not taken.
+    Skipped {
+        /// The leaf.
+        leaf: usize,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// An item of a loop with `on_item_error: continue` failed at this leaf.
+    ItemFailed {
+        /// The leaf.
+        leaf: usize,
+        /// Iterations it stands in.
+        path: LoopPath,
+        /// The error as it stands in the item's place.
+        error: Arc<Value>,
+    },
+    /// A loop is done.
+    LoopCompleted {
+        /// The loop.
+        node_id: Arc<str>,
+        /// Items.
+        iterations: u32,
+    },
+    /// A node failed for good, and the run with it.
+    StepFailed {
+        /// The node: a leaf, or a loop or branch whose own input was wrong.
+        node_id: Arc<str>,
+        /// Its name.
+        name: Arc<str>,
+        /// Why.
+        error: StepError,
+    },
+}
+
+/// What an attempt used.
+#[derive(Debug, Clone, Default)]
+pub struct Usage {
+    /// The model that answered, or was asked.
+    pub model: Option<String>,
+    /// LLM blocks only.
+    pub tokens: Option<Tokens>,
+    /// US dollars, where a price is known.
+    pub cost: Option<Decimal>,
+}
+
+impl Usage {
+    /// Adds another call's use to this one's.
+    pub fn add(&mut self, other: &Self) {
+        if other.model.is_some() {
+            self.model.clone_from(&other.model);
+        }
+        if let Some(tokens) = other.tokens {
+            *self.tokens.get_or_insert_default() += tokens;
+        }
+        if let Some(cost) = other.cost {
+            self.cost = Some(self.cost.unwrap_or_default() + cost);
+        }
+    }
+}
+
+/// Iterations of the innermost loop around a leaf; `None` outside loops.
+pub type LoopTotal = Option<u32>;
+
+/// Takes events, in order. Implementations store results and tell observers.
+#[async_trait]
+pub trait EventSink: Send + Sync {
+    /// Takes an event. Must not block.
+    fn emit(&self, event: Event);
+
+    /// Waits until every result emitted so far is stored. The engine calls it after it said that an attempt begins
+    /// and before the attempt does anything, so that both can be stored at once.
+    async fn settle(&self) -> Result<(), SinkError>;
+
+    /// Takes model text as it comes. Never stored.
+    fn delta(&self, leaf: usize, text: &str);
+}
+
+/// Results could not be stored; the run must not go on.
+#[derive(Debug, Clone)]
+pub struct SinkError(pub String);
+
+/// The wall clock. Durations and timeouts use the runtime's clock, which tests can pause.
+pub trait Clock: Send + Sync {
+    /// Now, in UTC.
+    fn now(&self) -> OffsetDateTime;
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+}

@@ -1,0 +1,159 @@
+//! A block at work: its attempts, their timeouts, and what is kept of them.
+
+use std::sync::Arc;
+
+use noukai_api::{ErrorCode, StepError};
+use noukai_flow::{Block, Leaf, Node};
+use serde_json::Value;
+
+use crate::{
+    Event, Failure, Slot, Usage, llm,
+    progress::Done,
+    walk::{Ended, Place, Seen, Stop, Walk, node_failure},
+};
+
+pub(crate) async fn run(
+    walk: &Walk<'_>,
+    node: &Node,
+    leaf: &Leaf,
+    input: Arc<Value>,
+    seen: &Seen,
+    place: &Place,
+) -> Ended {
+    let work = Work { walk, node, leaf, input, place };
+    if let Some(known) = work.known()? {
+        return Ok(known);
+    }
+    walk.enter_unit(node, place)?;
+    match &leaf.block {
+        Block::Llm(block) => llm::run(&work, block, seen).await,
+        Block::Passthrough => work.pass_through().await,
+        Block::Code(_) => Err(Stop::Failed(node_failure(
+            node,
+            ErrorCode::InvalidTree,
+            "code blocks cannot be run yet; replace the block or wait for a release with the sandbox",
+        ))),
+    }
+}
+
+/// A leaf on its input, in one iteration.
+pub(crate) struct Work<'w, 'a> {
+    pub walk: &'w Walk<'a>,
+    pub node: &'w Node,
+    pub leaf: &'w Leaf,
+    pub input: Arc<Value>,
+    pub place: &'w Place,
+}
+
+impl Work<'_, '_> {
+    pub fn slot(&self) -> Slot {
+        Slot { leaf: self.index(), path: self.place.path.clone() }
+    }
+
+    pub fn index(&self) -> usize {
+        self.node.leaves.start
+    }
+
+    /// The result of an earlier pass.
+    fn known(&self) -> Result<Option<Arc<Value>>, Stop> {
+        let slot = self.slot();
+        let known = self.walk.progress().slot(&slot).cloned();
+        match known {
+            Some(Done::Output(output)) => Ok(Some(output)),
+            Some(Done::ItemFailed(error)) => Err(Stop::Failed(self.failure_from(&error))),
+            None if self.walk.is_before_cursor(self.node) => Err(Stop::Failed(self.missing_output())),
+            None => Ok(None),
+        }
+    }
+
+    /// An item's error as a failure again.
+    fn failure_from(&self, error: &Value) -> Failure {
+        let stored = error.get("error").and_then(|error| serde_json::from_value::<StepError>(error.clone()).ok());
+        let fallback = || node_failure(self.node, ErrorCode::InternalError, "failed in an earlier pass");
+        stored.map_or_else(fallback, |error| self.failure(error))
+    }
+
+    /// The caller's outputs now lead where this leaf was not run.
+    fn missing_output(&self) -> Failure {
+        let message = format!(
+            "there is no output of `{}`, which lies before the cursor; go back to step index {}",
+            self.node.id,
+            self.index()
+        );
+        node_failure(self.node, ErrorCode::InvalidStepIndex, message)
+    }
+
+    pub fn failure(&self, error: StepError) -> Failure {
+        Failure { node_id: Some(self.node.id.clone()), name: self.node.name.clone(), error }
+    }
+
+    /// Begins an attempt, once all earlier results are stored; `continued` is the number of one that a pause
+    /// interrupted.
+    pub async fn begin(&self, continued: Option<u32>) -> Result<u32, Stop> {
+        let (attempt, announce) = self.walk.progress().begin(&self.slot(), continued);
+        if continued.is_none() {
+            self.walk.emit(Event::AttemptStarted {
+                leaf: self.index(),
+                path: self.place.path.clone(),
+                attempt,
+                input: self.input.clone(),
+                announce,
+                at: self.walk.now(),
+            });
+        }
+        self.walk.settle().await?;
+        Ok(attempt)
+    }
+
+    /// Ends an attempt with the leaf's output.
+    pub fn complete(&self, attempt: u32, output: Value, usage: Usage, prompt: Option<Arc<str>>) -> Arc<Value> {
+        let output = Arc::new(output);
+        let slot = self.slot();
+        let mut progress = self.walk.progress();
+        let duration = progress.end(&slot, &usage);
+        progress.complete(slot, &output);
+        drop(progress);
+        self.walk.emit(Event::AttemptCompleted {
+            leaf: self.index(),
+            path: self.place.path.clone(),
+            attempt,
+            output: output.clone(),
+            usage,
+            total: self.place.total,
+            prompt,
+            duration,
+            at: self.walk.now(),
+        });
+        output
+    }
+
+    /// Ends an attempt without one.
+    pub fn fail(&self, attempt: u32, error: &StepError, usage: Usage) {
+        let duration = self.walk.progress().end(&self.slot(), &usage);
+        self.walk.emit(Event::AttemptFailed {
+            leaf: self.index(),
+            path: self.place.path.clone(),
+            attempt,
+            error: error.clone(),
+            usage,
+            duration,
+            at: self.walk.now(),
+        });
+    }
+
+    pub fn error(&self, code: ErrorCode, message: impl Into<String>, attempt: u32) -> StepError {
+        StepError {
+            code,
+            message: message.into(),
+            step_id: Some(self.node.id.to_string()),
+            attempt,
+            provider: None,
+            provider_status: None,
+        }
+    }
+
+    async fn pass_through(&self) -> Ended {
+        let attempt = self.begin(None).await?;
+        Ok(self.complete(attempt, self.input.as_ref().clone(), Usage::default(), None))
+    }
+}

@@ -1,0 +1,168 @@
+//! The walk: what the node kinds share. Each kind has a file in `nodes/` with the same verb, `run`.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use noukai_api::{ErrorCode, StepError};
+use noukai_flow::{Flow, LeafInfo, LoopItem, Node, NodeKind, Scope, StepOutput};
+use parking_lot::{Mutex, MutexGuard};
+use serde_json::Value;
+
+use crate::{
+    Event, Failure, LoopPath, Ports, RunBounds, RunSpec, ToolPause, Until, nodes,
+    progress::{Now, Progress},
+};
+
+/// Why a walk ends before the end.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// One unit is done; the next begins at this leaf.
+    Boundary { next: usize },
+    /// A block wants tools called.
+    ToolPause(Box<ToolPause>),
+    /// A node failed.
+    Failed(Failure),
+    /// The caller had enough.
+    Cancelled,
+}
+
+pub(crate) type Ended = Result<Arc<Value>, Stop>;
+
+/// Where the walk stands.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Place {
+    /// Iterations, outermost first.
+    pub path: LoopPath,
+    /// Items of the innermost loop.
+    pub total: Option<u32>,
+    /// The innermost loop's item.
+    pub item: Option<LoopItem>,
+    /// Inside a loop or a parallel container, which run as one unit.
+    pub in_unit: bool,
+}
+
+/// Outputs of earlier steps, as templates see them.
+pub(crate) type Seen = Vec<StepOutput>;
+
+pub(crate) struct Walk<'a> {
+    pub spec: &'a RunSpec,
+    pub ports: &'a Ports,
+    progress: Mutex<Progress>,
+    units_left: Mutex<Option<u32>>,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(spec: &'a RunSpec, ports: &'a Ports, progress: Progress) -> Self {
+        let units = (spec.until == Until::OneUnit).then_some(1);
+        Self { spec, ports, progress: Mutex::new(progress), units_left: Mutex::new(units) }
+    }
+
+    pub async fn root(&self) -> Ended {
+        let mut seen = Seen::new();
+        nodes::sequence::run(self, &self.spec.flow.root, self.spec.initial.clone(), &mut seen, &Place::default()).await
+    }
+
+    /// Runs a node on its pipeline input, and shows its output to what comes after.
+    pub fn node<'w>(
+        &'w self,
+        node: &'w Node,
+        input: Arc<Value>,
+        seen: &'w mut Seen,
+        place: &'w Place,
+    ) -> BoxFuture<'w, Ended> {
+        Box::pin(async move {
+            let output = match &node.kind {
+                NodeKind::Leaf(leaf) => nodes::leaf::run(self, node, leaf, input, seen, place).await?,
+                NodeKind::Sequence(steps) => nodes::sequence::run(self, steps, input, seen, place).await?,
+                NodeKind::Parallel(children) => nodes::parallel::run(self, node, children, input, seen, place).await?,
+                NodeKind::Loop(each) => nodes::each::run(self, node, each, input, seen, place).await?,
+                NodeKind::Branch(branch) => nodes::branch::run(self, node, branch, input, seen, place).await?,
+            };
+            seen.push(StepOutput { id: node.id.clone(), name: node.name.clone(), output: output.clone() });
+            Ok(output)
+        })
+    }
+
+    /// Spends one unit of the pass, unless the node lies before the cursor or inside a unit.
+    pub fn enter_unit(&self, node: &Node, place: &Place) -> Result<(), Stop> {
+        if place.in_unit || self.is_before_cursor(node) {
+            return Ok(());
+        }
+        match &mut *self.units_left.lock() {
+            Some(0) => Err(Stop::Boundary { next: node.leaves.start }),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Stops before a node that is no unit itself but must not be looked into once the pass is spent.
+    pub fn stop_if_spent(&self, node: &Node, place: &Place) -> Result<(), Stop> {
+        let spent = !place.in_unit && *self.units_left.lock() == Some(0);
+        if spent && node.leaves.start >= self.spec.cursor && !node.leaves.is_empty() {
+            return Err(Stop::Boundary { next: node.leaves.start });
+        }
+        Ok(())
+    }
+
+    pub fn is_before_cursor(&self, node: &Node) -> bool {
+        node.leaves.end <= self.spec.cursor
+    }
+
+    pub fn flow(&self) -> &Flow {
+        &self.spec.flow
+    }
+
+    pub fn bounds(&self) -> &RunBounds {
+        &self.spec.bounds
+    }
+
+    /// What is known of a leaf. Indexes come from the flow itself.
+    pub fn info(&self, leaf: usize) -> &LeafInfo {
+        &self.spec.flow.leaves[leaf]
+    }
+
+    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock()
+    }
+
+    pub fn emit(&self, event: Event) {
+        self.ports.sink.emit(event);
+    }
+
+    pub fn now(&self) -> Now {
+        self.ports.clock.now()
+    }
+
+    /// What a template of a node sees.
+    pub fn scope(&self, input: &Arc<Value>, seen: &Seen, place: &Place) -> Scope {
+        Scope {
+            pipeline: input.clone(),
+            item: place.item.clone(),
+            steps: seen.clone(),
+            initial: self.spec.initial.clone(),
+        }
+    }
+
+    /// Waits until all results so far are stored.
+    pub async fn settle(&self) -> Result<(), Stop> {
+        self.ports.sink.settle().await.map_err(|error| {
+            Stop::Failed(Failure::of_run(ErrorCode::InternalError, format!("results could not be stored: {}", error.0)))
+        })
+    }
+}
+
+/// A failure of a node itself.
+pub(crate) fn node_failure(node: &Node, code: ErrorCode, message: impl Into<String>) -> Failure {
+    let error = StepError {
+        code,
+        message: message.into(),
+        step_id: Some(node.id.to_string()),
+        attempt: 1,
+        provider: None,
+        provider_status: None,
+    };
+    Failure { node_id: Some(node.id.clone()), name: node.name.clone(), error }
+}

@@ -1,0 +1,15 @@
+//! Schemas: what a run takes, and what a block must give. Owns both spellings, JSON Schema and the short form.
+//!
+//! Never fetches anything: a `$ref` that leads out of the schema is a fault of the schema.
+
+mod input;
+mod output;
+mod references;
+mod short;
+mod validator;
+
+pub use self::{
+    input::{InputError, InputSchema},
+    output::OutputSchema,
+    validator::SchemaError,
+};

@@ -1,0 +1,182 @@
+//! The request on the wire: borrowed from the engine's request and written once, with no value tree in between.
+
+use noukai_engine::{Image, Message, ModelRequest, OutputFormat, Tool, ToolCall, ToolChoice};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::{Map, Value};
+
+use super::{dialect::Dialect, strict};
+
+/// Config keys that are ours to set, or not meant for a provider.
+const RESERVED: [&str; 11] = [
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "tools",
+    "tool_choice",
+    "functions",
+    "function_call",
+    "response_format",
+    "usage",
+    "latency_ms",
+];
+
+/// Body of `POST /chat/completions`.
+#[derive(Serialize)]
+pub(crate) struct Body<'a> {
+    model: &'a str,
+    messages: Messages<'a>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tools: &'a [Tool],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<&'a ToolChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<ResponseFormat<'a>>,
+    #[serde(skip_serializing_if = "is_false")]
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<UsageOptions>,
+    #[serde(flatten)]
+    config: Config<'a>,
+}
+
+impl<'a> Body<'a> {
+    pub(crate) fn new(request: &'a ModelRequest, dialect: &Dialect, stream: bool) -> Self {
+        Self {
+            model: dialect.model(&request.model),
+            messages: Messages(&request.messages),
+            tools: &request.tools,
+            // Providers refuse a choice among no tools.
+            tool_choice: request.tool_choice.as_ref().filter(|_| !request.tools.is_empty()),
+            response_format: request.output.as_ref().map(ResponseFormat::new),
+            stream,
+            stream_options: stream.then_some(StreamOptions { include_usage: true }),
+            usage: dialect.asks_cost.then_some(UsageOptions { include: true }),
+            config: Config(&request.config),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+#[derive(Serialize)]
+struct UsageOptions {
+    include: bool,
+}
+
+/// The block's config without what it may not set.
+struct Config<'a>(&'a Map<String, Value>);
+
+impl Serialize for Config<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in self.0.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str())) {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct ResponseFormat<'a> {
+    r#type: &'static str,
+    json_schema: JsonSchema<'a>,
+}
+
+#[derive(Serialize)]
+struct JsonSchema<'a> {
+    name: &'a str,
+    strict: bool,
+    schema: strict::Schema<'a>,
+}
+
+impl<'a> ResponseFormat<'a> {
+    fn new(output: &'a OutputFormat) -> Self {
+        let schema = strict::Schema::new(&output.schema);
+        let json_schema = JsonSchema { name: &output.name, strict: schema.is_strict(), schema };
+        Self { r#type: "json_schema", json_schema }
+    }
+}
+
+struct Messages<'a>(&'a [Message]);
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(WireMessage::from))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "role", rename_all = "lowercase")]
+enum WireMessage<'a> {
+    System {
+        content: &'a str,
+    },
+    User {
+        content: Content<'a>,
+    },
+    Assistant {
+        content: Option<&'a str>,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        tool_calls: &'a [ToolCall],
+    },
+    Tool {
+        tool_call_id: &'a str,
+        content: &'a str,
+    },
+}
+
+impl<'a> From<&'a Message> for WireMessage<'a> {
+    fn from(message: &'a Message) -> Self {
+        match message {
+            Message::System { text } => Self::System { content: text },
+            Message::User { text, images } => Self::User { content: Content { text, images } },
+            Message::Assistant { text, tool_calls } => {
+                // Only a turn that calls tools may go without content.
+                let silent = if tool_calls.is_empty() { Some("") } else { None };
+                Self::Assistant { content: text.as_deref().or(silent), tool_calls }
+            }
+            Message::Tool { call_id, content, .. } => Self::Tool { tool_call_id: call_id, content },
+        }
+    }
+}
+
+/// Text alone as a string, with images as parts.
+struct Content<'a> {
+    text: &'a str,
+    images: &'a [Image],
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Part<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageUrl<'a> },
+}
+
+#[derive(Serialize)]
+struct ImageUrl<'a> {
+    url: &'a str,
+}
+
+impl Serialize for Content<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.images.is_empty() {
+            return serializer.serialize_str(self.text);
+        }
+        // Some providers refuse an empty text part.
+        let text = Some(Part::Text { text: self.text }).filter(|_| !self.text.is_empty());
+        let images = self.images.iter().map(|image| Part::ImageUrl { image_url: ImageUrl { url: &image.url } });
+        serializer.collect_seq(text.into_iter().chain(images))
+    }
+}

@@ -1,0 +1,54 @@
+//! Tests of the providers as the engine sees them, against servers that speak the true wire format.
+
+mod echo;
+mod errors;
+mod hostile;
+mod mock;
+mod replies;
+mod requests;
+mod router;
+mod samples;
+mod streams;
+
+use noukai_engine::{DeltaSink, Message, ModelRequest};
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+
+/// A request with one user turn.
+fn request(model: &str, text: &str) -> ModelRequest {
+    ModelRequest {
+        model: model.to_owned(),
+        messages: vec![user(text)],
+        config: Map::new(),
+        output: None,
+        tools: Vec::new(),
+        tool_choice: None,
+    }
+}
+
+fn user(text: &str) -> Message {
+    Message::User { text: text.to_owned(), images: Vec::new() }
+}
+
+fn tool(name: &str, parameters: Value) -> noukai_engine::Tool {
+    serde_json::from_value(json!({"type": "function", "function": {"name": name, "parameters": parameters}})).unwrap()
+}
+
+fn output(schema: Value) -> Option<noukai_engine::OutputFormat> {
+    Some(noukai_engine::OutputFormat { name: "out".to_owned(), schema: schema.into() })
+}
+
+#[derive(Default)]
+struct Pieces(Mutex<Vec<String>>);
+
+impl Pieces {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock())
+    }
+}
+
+impl DeltaSink for Pieces {
+    fn text(&self, text: &str) {
+        self.0.lock().push(text.to_owned());
+    }
+}

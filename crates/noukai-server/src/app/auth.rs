@@ -1,0 +1,216 @@
+//! Who calls. The only place that turns a credential into a tenant.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use noukai_api::{ErrorCode, Scope};
+use noukai_store::{KeyRecord, ProjectId, ProjectRecord};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{App, AppError, Project};
+
+/// How long a key may go on working after it was revoked elsewhere.
+const CACHE_TIME: Duration = Duration::from_secs(10);
+/// Keys held at the same time; past that the cache starts anew.
+const CACHE_SIZE: usize = 10_000;
+
+/// An authenticated caller: one key of one project.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The key.
+    pub key_id: String,
+    /// The project.
+    pub project_id: Uuid,
+    /// The project's slug.
+    pub project: String,
+    /// The organisation.
+    pub org_id: Uuid,
+    /// The organisation's slug.
+    pub org: String,
+    /// `live` or `test`.
+    pub environment: String,
+    /// What the key may do.
+    pub scopes: Vec<Scope>,
+    pub(crate) record: Arc<ProjectRecord>,
+}
+
+impl Caller {
+    /// Whether an address is the caller's own, decided from the key and the address alone.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`, the same whether the address exists or not.
+    pub fn check_address(&self, org: &str, project: &str) -> Result<(), AppError> {
+        if self.org == org && self.project == project {
+            return Ok(());
+        }
+        Err(AppError::new(ErrorCode::Forbidden, "this API key is for another organisation or project"))
+    }
+
+    /// Whether the key has a scope.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`.
+    pub fn require(&self, scope: Scope) -> Result<(), AppError> {
+        if self.scopes.contains(&scope) {
+            return Ok(());
+        }
+        Err(AppError::new(ErrorCode::Forbidden, format!("this needs an API key with the `{}` scope", scope.as_str())))
+    }
+
+    pub(crate) fn scope(&self) -> ProjectId {
+        ProjectId(self.project_id)
+    }
+}
+
+/// A key on the wire: `nk_{live|test}_{8-char id}_{32-char secret}`.
+struct Presented<'a> {
+    environment: &'a str,
+    id: &'a str,
+    secret: &'a str,
+}
+
+impl<'a> Presented<'a> {
+    fn parse(authorization: &'a str) -> Option<Self> {
+        let (scheme, key) = authorization.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let mut parts = key.trim().strip_prefix("nk_")?.splitn(3, '_');
+        let (environment, id, secret) = (parts.next()?, parts.next()?, parts.next()?);
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let fits = matches!(environment, "live" | "test") && id.len() == 8 && secret.len() == 32;
+        (fits && plain(id) && plain(secret)).then_some(Self { environment, id, secret })
+    }
+}
+
+/// SHA-256 in hex. Secrets are random and long, so a fast hash is enough.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Compares without telling by its time where two texts differ.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |diff, (x, y)| diff | (x ^ y)) == 0
+}
+
+#[derive(Default)]
+pub(crate) struct KeyCache {
+    entries: Mutex<HashMap<String, (Instant, Arc<Known>)>>,
+}
+
+/// A key with its project.
+struct Known {
+    key: KeyRecord,
+    project: Arc<ProjectRecord>,
+}
+
+impl KeyCache {
+    fn get(&self, key_id: &str) -> Option<Arc<Known>> {
+        let entries = self.entries.lock();
+        let (since, known) = entries.get(key_id)?;
+        (since.elapsed() < CACHE_TIME).then(|| known.clone())
+    }
+
+    fn put(&self, known: Arc<Known>) {
+        let mut entries = self.entries.lock();
+        if entries.len() >= CACHE_SIZE {
+            entries.clear();
+        }
+        entries.insert(known.key.key_id.clone(), (Instant::now(), known));
+    }
+
+    pub fn forget(&self, key_id: &str) {
+        self.entries.lock().remove(key_id);
+    }
+}
+
+impl App {
+    /// Turns an `Authorization` header into a caller.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` for a missing, malformed, unknown, revoked or expired key, with the same words for each.
+    pub async fn authenticate(&self, authorization: Option<&str>) -> Result<Caller, AppError> {
+        let presented = authorization.and_then(Presented::parse).ok_or_else(unauthenticated)?;
+        let known = self.known_key(presented.id).await?.ok_or_else(unauthenticated)?;
+        let key = &known.key;
+        let genuine = same(&sha256_hex(presented.secret.as_bytes()), &key.secret_hash);
+        let expired = key.expires_at.is_some_and(|at| at <= self.now());
+        if !genuine || presented.environment != key.environment || key.revoked_at.is_some() || expired {
+            return Err(unauthenticated());
+        }
+        Ok(caller(key.key_id.clone(), &key.environment, key.scopes.clone(), known.project.clone()))
+    }
+
+    async fn known_key(&self, key_id: &str) -> Result<Option<Arc<Known>>, AppError> {
+        if let Some(known) = self.inner.keys.get(key_id) {
+            return Ok(Some(known));
+        }
+        let Some(key) = self.store().key(key_id).await? else { return Ok(None) };
+        let Some(project) = self.store().project(key.project_id).await? else { return Ok(None) };
+        let known = Arc::new(Known { key, project: Arc::new(project) });
+        self.inner.keys.put(known.clone());
+        Ok(Some(known))
+    }
+
+    pub(crate) fn forget_key(&self, key_id: &str) {
+        self.inner.keys.forget(key_id);
+    }
+
+    /// The operator at the machine itself, for commands that run flows without a server.
+    pub fn local_caller(&self, project: &Project) -> Caller {
+        caller("local".to_owned(), "live", Scope::ALL.to_vec(), Arc::new(project.record.clone()))
+    }
+}
+
+fn caller(key_id: String, environment: &str, scopes: Vec<Scope>, project: Arc<ProjectRecord>) -> Caller {
+    Caller {
+        key_id,
+        project_id: project.id.0,
+        project: project.slug.clone(),
+        org_id: project.org_id,
+        org: project.org_slug.clone(),
+        environment: environment.to_owned(),
+        scopes,
+        record: project,
+    }
+}
+
+fn unauthenticated() -> AppError {
+    AppError::new(ErrorCode::Unauthenticated, "send a valid API key as `Authorization: Bearer nk_...`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_keys_are_looked_up() {
+        let good = format!("Bearer nk_live_abcd1234_{}", "s".repeat(32));
+        assert!(Presented::parse(&good).is_some());
+        assert!(Presented::parse(&good.replace("Bearer", "bearer")).is_some());
+        for bad in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer nk_",
+            "Bearer nk_live_abcd1234_",
+            "Bearer null",
+            &good.replace("live", "prod"),
+            &good.replace("Bearer", "Basic"),
+            &good.replace("abcd1234", "abcd123'"),
+            &format!("{good}x"),
+            &good.replace("nk_live", "nk_live_"),
+        ] {
+            assert!(Presented::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The one error of the use cases. Knows codes and words; no HTTP status: each transport maps codes in one place.
+
+use std::time::Duration;
+
+use noukai_api::{ErrorCode, FieldError};
+use noukai_store::StoreError;
+
+/// Why a use case was refused or failed.
+#[derive(Debug, Clone)]
+pub struct AppError {
+    /// The code to branch on.
+    pub code: ErrorCode,
+    /// One sentence for the caller that says what to do. Free of secrets and of our own inner workings.
+    pub message: String,
+    /// Single faults, where there may be several.
+    pub errors: Vec<FieldError>,
+    /// The run the error belongs to.
+    pub execution_id: Option<String>,
+    /// When another try makes sense.
+    pub retry_after: Option<Duration>,
+    /// For the log alone.
+    pub context: Option<String>,
+}
+
+impl AppError {
+    /// A refusal with its reason.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            errors: Vec::new(),
+            execution_id: None,
+            retry_after: None,
+            context: None,
+        }
+    }
+
+    /// A fault of ours: the caller learns nothing but its request id, the log gets `context`.
+    pub fn internal(context: impl std::fmt::Display) -> Self {
+        let message = "something went wrong in the server; quote the request id when you report it";
+        Self { context: Some(context.to_string()), ..Self::new(ErrorCode::InternalError, message) }
+    }
+
+    /// The server has no room; try again soon.
+    pub fn overloaded(message: impl Into<String>) -> Self {
+        Self { retry_after: Some(Duration::from_secs(1)), ..Self::new(ErrorCode::Overloaded, message) }
+    }
+
+    /// Wrong input, fault by fault.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let message = match errors.as_slice() {
+            [one] => format!("{}: {}", one.loc.join("."), one.msg),
+            many => format!("{} fields are not valid; see `errors`", many.len()),
+        };
+        Self { errors, ..Self::new(ErrorCode::ValidationError, message) }
+    }
+
+    /// Wrong input in one field.
+    pub fn invalid_field(loc: &[&str], msg: impl Into<String>) -> Self {
+        let loc = loc.iter().map(|part| (*part).to_owned()).collect();
+        Self::invalid(vec![FieldError { loc, msg: msg.into() }])
+    }
+
+    /// Names the run the error belongs to.
+    #[must_use]
+    pub fn of_run(mut self, execution_id: impl std::fmt::Display) -> Self {
+        self.execution_id = Some(execution_id.to_string());
+        self
+    }
+}
+
+impl std::fmt::Display for AppError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for AppError {}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded => Self::overloaded("the write queue is full; try again in a moment"),
+            StoreError::Conflict(message) => Self::new(ErrorCode::Conflict, message),
+            other => Self::internal(other),
+        }
+    }
+}

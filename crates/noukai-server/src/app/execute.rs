@@ -1,0 +1,183 @@
+//! Execute and enqueue: a run from its beginning, in one call or in the queue.
+
+use std::time::Duration;
+
+use noukai_api::{
+    ErrorCode, ExecuteReply, ExecuteRequest, JobAccepted, PausedReply, RunStatus, TriggerType,
+};
+use noukai_engine::{Failure, ToolPause, wire_turns};
+use noukai_store::{NewRun, RunRecord, RunWrite};
+
+use super::{
+    App, AppError, Caller, FlowAddress,
+    inputs::{Sent, refuse_tools},
+    pass::{Ended, Pass},
+};
+
+/// What a request's headers and query say of a run.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Tags the run with a session.
+    pub session_id: Option<String>,
+    /// Hand over model text as it comes (step streams).
+    pub deltas: bool,
+}
+
+/// How an execute call ended.
+#[derive(Debug, Clone)]
+pub enum ExecuteOutcome {
+    /// The run ended.
+    Done(ExecuteReply),
+    /// The run waits for tool results.
+    Paused(PausedReply),
+}
+
+impl From<ExecuteRequest> for Sent {
+    fn from(request: ExecuteRequest) -> Self {
+        Self {
+            message: request.message,
+            messages: request.messages,
+            parameters: request.parameters,
+            attachments: request.attachments,
+            overrides: request.block_overrides,
+            tools: request.tools,
+            tool_choice: request.tool_choice,
+        }
+    }
+}
+
+impl App {
+    /// Runs a flow to its end or to a pause; or goes on from a pause, where the request carries its answers.
+    ///
+    /// # Errors
+    /// Everything that keeps a run from starting; `BYOK_KEY_REJECTED` and `TOOL_ITERATION_LIMIT` also for a run that
+    /// failed by them. A block that fails otherwise is no error but a reply with status `failed`.
+    pub async fn execute(
+        &self,
+        caller: &Caller,
+        address: &FlowAddress,
+        request: ExecuteRequest,
+        options: RunOptions,
+    ) -> Result<ExecuteOutcome, AppError> {
+        let pass = if is_resume(&request) {
+            self.resume_execute(caller, address, request).await?
+        } else {
+            self.begin_execute(caller, address, request, options).await?
+        };
+        let run = pass.run.clone();
+        let ended = self.run_pass(pass).await?;
+        reply(&run, ended)
+    }
+
+    async fn begin_execute(
+        &self,
+        caller: &Caller,
+        address: &FlowAddress,
+        request: ExecuteRequest,
+        options: RunOptions,
+    ) -> Result<Pass, AppError> {
+        let pinned = self.pin(caller, address).await?;
+        let trace = request.trace;
+        let (flow, inputs) = self.prepare(&pinned.flow, request.into())?;
+        let permit = self.admit(caller.project_id)?;
+        let capture = self.capture_mode(caller, &flow, trace);
+        let run = self.new_run(caller, &pinned, TriggerType::Execute, capture, options.session_id);
+        Ok(Pass::fresh(run, flow, inputs, Some(permit)))
+    }
+
+    /// Queues a run. Once this returns, the job survives a crash.
+    ///
+    /// # Errors
+    /// Everything that keeps a run from starting; `TOOLS_REQUIRE_SYNC_EXECUTE`; `RATE_LIMITED` for a full queue.
+    pub async fn enqueue(
+        &self,
+        caller: &Caller,
+        address: &FlowAddress,
+        request: ExecuteRequest,
+        options: RunOptions,
+    ) -> Result<JobAccepted, AppError> {
+        let pinned = self.pin(caller, address).await?;
+        refuse_tools(request.tools.as_ref())?;
+        let trace = request.trace;
+        let (flow, inputs) = self.prepare(&pinned.flow, request.into())?;
+        self.check_queue(caller).await?;
+        let capture = self.capture_mode(caller, &flow, trace);
+        let run = self.new_run(caller, &pinned, TriggerType::Job, capture, options.session_id);
+        let accepted = JobAccepted {
+            execution_id: run.id.to_string(),
+            status: "started".to_owned(),
+            flow_id: run.flow_id.to_string(),
+            block_count: run.step_count,
+        };
+        let create = NewRun { inputs: inputs.text(), job: true, record: run };
+        let write = RunWrite {
+            project_id: create.record.project_id,
+            run_id: create.record.id,
+            create: Some(Box::new(create)),
+            change: None,
+            events: Vec::new(),
+            fence: None,
+        };
+        self.store().append(write).stored().await?;
+        Ok(accepted)
+    }
+
+    async fn check_queue(&self, caller: &Caller) -> Result<(), AppError> {
+        let most = self.limits().queued_jobs;
+        if self.store().queued_jobs(caller.scope()).await? < most {
+            return Ok(());
+        }
+        let message = format!("{most} jobs of the project wait already, its limit of queued jobs");
+        Err(AppError { retry_after: Some(Duration::from_secs(5)), ..AppError::new(ErrorCode::RateLimited, message) })
+    }
+}
+
+/// All three fields present make a resume.
+fn is_resume(request: &ExecuteRequest) -> bool {
+    request.execution_id.is_some() && request.paused_at_step.is_some() && request.tool_call_messages.is_some()
+}
+
+fn reply(run: &RunRecord, ended: Ended) -> Result<ExecuteOutcome, AppError> {
+    match ended {
+        Ended::Completed(result) => Ok(done(run, RunStatus::Completed, result.as_ref().clone())),
+        Ended::Paused(pause) => Ok(ExecuteOutcome::Paused(paused(run, *pause))),
+        Ended::Failed(failure) => failed(run, &failure),
+        Ended::Cancelled => failed(run, &Failure::of_run(ErrorCode::Cancelled, "the run was cancelled")),
+        Ended::Boundary => Err(AppError::internal("an execute pass ended at a boundary").of_run(run.id)),
+    }
+}
+
+fn done(run: &RunRecord, status: RunStatus, result: serde_json::Value) -> ExecuteOutcome {
+    ExecuteOutcome::Done(ExecuteReply {
+        status,
+        result,
+        flow_id: run.flow_id.to_string(),
+        block_count: run.step_count,
+        execution_id: run.id.to_string(),
+    })
+}
+
+/// A failed block is a reply; a refused key and a used-up tool limit are errors, as published clients expect.
+fn failed(run: &RunRecord, failure: &Failure) -> Result<ExecuteOutcome, AppError> {
+    match failure.error.code {
+        ErrorCode::ByokKeyRejected | ErrorCode::ToolIterationLimit => {
+            Err(AppError::new(failure.error.code, failure.error.message.clone()).of_run(run.id))
+        }
+        ErrorCode::InternalError => Err(AppError::internal(&failure.error.message).of_run(run.id)),
+        _ => Ok(done(run, RunStatus::Failed, failure.as_result())),
+    }
+}
+
+fn paused(run: &RunRecord, pause: ToolPause) -> PausedReply {
+    PausedReply {
+        status: "tool_calls_required".to_owned(),
+        execution_id: run.id.to_string(),
+        paused_at_step: pause.step_id,
+        iterations_used: pause.iterations_used,
+        tool_call_messages: wire_turns(&pause.turns),
+        tool_calls: pause.tool_calls,
+        accumulated_outputs: pause.outputs,
+        flow_id: run.flow_id.to_string(),
+        block_count: run.step_count,
+    }
+}

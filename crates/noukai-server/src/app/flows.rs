@@ -1,0 +1,347 @@
+//! Flows: from an address to a pinned, checked tree; drafts, versions, production.
+
+use std::sync::Arc;
+
+use noukai_api::{CaptureMode, ErrorCode, FieldError};
+use noukai_flow::{Bounds, Flow, Problem, ProblemCode};
+use noukai_store::{FlowId, FlowRecord, ProjectId, ProjectRecord};
+use quick_cache::sync::Cache;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{App, AppError, Caller};
+
+/// Checked documents held at the same time.
+const CACHED_FLOWS: usize = 1_000;
+
+/// A project with its organisation.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// The project.
+    pub id: Uuid,
+    /// Its slug.
+    pub slug: String,
+    /// The organisation.
+    pub org_id: Uuid,
+    /// The organisation's slug.
+    pub org: String,
+    pub(crate) record: ProjectRecord,
+}
+
+impl From<ProjectRecord> for Project {
+    fn from(record: ProjectRecord) -> Self {
+        Self {
+            id: record.id.0,
+            slug: record.slug.clone(),
+            org_id: record.org_id,
+            org: record.org_slug.clone(),
+            record,
+        }
+    }
+}
+
+/// What became of a document that was put.
+#[derive(Debug, Clone)]
+pub struct PutFlow {
+    /// The flow's slug.
+    pub slug: String,
+    /// The flow.
+    pub flow_id: String,
+    /// Whether the draft's content changed.
+    pub changed: bool,
+    /// What is wrong with it; a draft may be saved with problems, it just cannot run.
+    pub problems: Vec<Problem>,
+}
+
+/// A flow in a list.
+#[derive(Debug, Clone)]
+pub struct FlowInfo {
+    /// Its slug.
+    pub slug: String,
+    /// For people.
+    pub name: String,
+    /// The flow.
+    pub flow_id: String,
+    /// Highest published version; 0: none.
+    pub latest_version: u32,
+    /// The production version.
+    pub production: Option<u32>,
+}
+
+/// Which version of a flow is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionSelector {
+    /// The production version, or the draft where nothing was ever published.
+    Production,
+    /// The draft.
+    Draft,
+    /// A published version, from 1.
+    Number(u32),
+}
+
+impl VersionSelector {
+    /// Reads a path segment: `v0` is the draft, `vN` version N.
+    ///
+    /// # Errors
+    /// `INVALID_VERSION` for anything else.
+    pub fn parse(segment: &str) -> Result<Self, AppError> {
+        segment.strip_prefix('v').map_or_else(|| Err(invalid_version(segment)), Self::parse_number)
+    }
+
+    /// Reads a bare number: 0 is the draft.
+    ///
+    /// # Errors
+    /// `INVALID_VERSION` for anything else.
+    pub fn parse_number(text: &str) -> Result<Self, AppError> {
+        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = plain.then(|| text.parse::<u32>().ok()).flatten().ok_or_else(|| invalid_version(text))?;
+        Ok(if number == 0 { Self::Draft } else { Self::Number(number) })
+    }
+}
+
+fn invalid_version(text: &str) -> AppError {
+    let shown: String = text.chars().take(40).collect();
+    let message = format!("`{shown}` is no version; use `v0` for the draft or `v1`, `v2` ... for a published version");
+    AppError::new(ErrorCode::InvalidVersion, message)
+}
+
+/// A flow's address inside the caller's project.
+#[derive(Debug, Clone)]
+pub struct FlowAddress {
+    /// Its slug.
+    pub flow: String,
+    /// Which version.
+    pub version: VersionSelector,
+}
+
+/// A flow as a run pins it.
+#[derive(Debug, Clone)]
+pub(crate) struct Pinned {
+    pub flow_id: FlowId,
+    pub slug: String,
+    pub version: u32,
+    pub hash: String,
+    pub flow: Arc<Flow>,
+}
+
+pub(crate) struct FlowCache(Cache<(ProjectId, String), Arc<Flow>>);
+
+impl FlowCache {
+    pub fn new() -> Self {
+        Self(Cache::new(CACHED_FLOWS))
+    }
+}
+
+impl App {
+    /// Whether the caller's project has the flow.
+    ///
+    /// # Errors
+    /// `FLOW_NOT_FOUND`.
+    pub async fn flow_exists(&self, caller: &Caller, address: &FlowAddress) -> Result<(), AppError> {
+        self.flow_record(caller.scope(), &address.flow).await.map(|_| ())
+    }
+
+    pub(crate) async fn flow_record(&self, project: ProjectId, slug: &str) -> Result<FlowRecord, AppError> {
+        self.store().flow(project, slug).await?.ok_or_else(|| {
+            let shown: String = slug.chars().take(60).collect();
+            AppError::new(ErrorCode::FlowNotFound, format!("the project has no flow `{shown}`"))
+        })
+    }
+
+    /// The version an address means, checked and ready to run.
+    pub(crate) async fn pin(&self, caller: &Caller, address: &FlowAddress) -> Result<Pinned, AppError> {
+        let record = self.flow_record(caller.scope(), &address.flow).await?;
+        let (version, hash) = self.select(caller.scope(), &record, address.version).await?;
+        let flow = self.checked(caller.scope(), &hash).await?;
+        Ok(Pinned { flow_id: record.id, slug: record.slug, version, hash, flow })
+    }
+
+    async fn select(
+        &self,
+        project: ProjectId,
+        record: &FlowRecord,
+        version: VersionSelector,
+    ) -> Result<(u32, String), AppError> {
+        match (version, &record.production) {
+            (VersionSelector::Production, Some((number, hash))) => Ok((*number, hash.clone())),
+            (VersionSelector::Production | VersionSelector::Draft, _) => Ok((0, record.draft_hash.clone())),
+            (VersionSelector::Number(number), _) => {
+                let found = self.store().version(project, record.id, number).await?;
+                let hash = found.ok_or_else(|| version_not_found(record, number))?.hash;
+                Ok((number, hash))
+            }
+        }
+    }
+
+    /// A document of the project as a tree that may run.
+    pub(crate) async fn checked(&self, project: ProjectId, hash: &str) -> Result<Arc<Flow>, AppError> {
+        let key = (project, hash.to_owned());
+        if let Some(flow) = self.inner.flows.0.get(&key) {
+            return runnable(flow);
+        }
+        let document = self.store().document(project, hash).await?;
+        let document = document.ok_or_else(|| AppError::internal(format!("no document {hash}")))?;
+        let document: Value = serde_json::from_str(&document).map_err(AppError::internal)?;
+        let checked = noukai_flow::check(&document, &self.flow_bounds());
+        let flow = Arc::new(checked.flow.ok_or_else(|| not_runnable(&checked.problems))?);
+        self.inner.flows.0.insert(key, flow.clone());
+        runnable(flow)
+    }
+
+    /// Bounds that documents are checked against.
+    pub fn flow_bounds(&self) -> Bounds {
+        let limits = self.limits();
+        Bounds {
+            blocks: limits.blocks_per_flow as usize,
+            nesting: limits.nesting as usize,
+            parallel_width: limits.parallel_width as usize,
+            ..Bounds::default()
+        }
+    }
+
+    /// What a run of the flow captures.
+    pub(crate) fn capture_mode(&self, caller: &Caller, flow: &Flow, trace: bool) -> CaptureMode {
+        if trace {
+            return CaptureMode::Full;
+        }
+        let default = self.inner.parts.capture.unwrap_or(caller.record.trace_capture);
+        flow.trace_capture.unwrap_or(default)
+    }
+
+    /// The project of that address, made if missing.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for slugs that break the rule; failures of the store.
+    pub async fn ensure_project(&self, org: &str, project: &str) -> Result<Project, AppError> {
+        for (field, slug) in [("org", org), ("project", project)] {
+            if !noukai_flow::is_slug(slug) {
+                return Err(AppError::invalid_field(&[field], format!("`{slug}` is no slug: {}", SLUG_RULE)));
+            }
+        }
+        let (org_id, id) = (Uuid::now_v7(), ProjectId(Uuid::now_v7()));
+        Ok(self.store().ensure_project(org, project, org_id, id, self.now()).await?.into())
+    }
+
+    /// All projects, for the operator.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub async fn projects(&self) -> Result<Vec<Project>, AppError> {
+        Ok(self.store().projects().await?.into_iter().map(Project::from).collect())
+    }
+
+    /// Creates a flow or replaces its draft.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` where the document has no valid slug to be saved under.
+    pub async fn put_flow(&self, project: &Project, document: &Value) -> Result<PutFlow, AppError> {
+        let problems = noukai_flow::check(document, &self.flow_bounds()).problems;
+        let slug = document.get("slug").and_then(Value::as_str).filter(|slug| noukai_flow::is_slug(slug));
+        let slug = slug.ok_or_else(|| AppError::invalid(as_field_errors(&problems)))?;
+        let name = document.get("name").and_then(Value::as_str).unwrap_or(slug);
+        let hash = noukai_flow::document_hash(document);
+        let before = self.store().flow(project.record.id, slug).await?;
+        let id = FlowId(Uuid::now_v7());
+        let text = document.to_string();
+        let record = self.store().put_draft(project.record.id, id, slug, name, &hash, &text, self.now()).await?;
+        let changed = before.is_none_or(|before| before.draft_hash != hash);
+        Ok(PutFlow { slug: record.slug, flow_id: record.id.to_string(), changed, problems })
+    }
+
+    /// Takes a flow out of sight; its runs stay.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub async fn remove_flow(&self, project: &Project, slug: &str) -> Result<bool, AppError> {
+        Ok(self.store().remove_flow(project.record.id, slug, self.now()).await?)
+    }
+
+    /// The project's flows, by slug.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub async fn flows(&self, project: &Project) -> Result<Vec<FlowInfo>, AppError> {
+        let info = |record: FlowRecord| FlowInfo {
+            slug: record.slug,
+            name: record.name,
+            flow_id: record.id.to_string(),
+            latest_version: record.latest_version,
+            production: record.production.map(|(number, _)| number),
+        };
+        Ok(self.store().flows(project.record.id).await?.into_iter().map(info).collect())
+    }
+
+    /// Publishes the draft; the version's number. A draft that equals the latest version gives that version again.
+    ///
+    /// # Errors
+    /// `FLOW_NOT_FOUND`; `INVALID_TREE` or `NO_STEPS` where the draft has problems.
+    pub async fn publish(&self, project: &Project, flow: &str, note: &str, author: &str) -> Result<u32, AppError> {
+        let scope = project.record.id;
+        let record = self.flow_record(scope, flow).await?;
+        self.checked(scope, &record.draft_hash).await?;
+        let version = self.store().publish(scope, record.id, &record.draft_hash, note, author, self.now()).await?;
+        Ok(version.number)
+    }
+
+    /// Makes a version the production version.
+    ///
+    /// # Errors
+    /// `FLOW_NOT_FOUND`, `VERSION_NOT_FOUND`.
+    pub async fn promote(&self, project: &Project, flow: &str, version: u32, author: &str) -> Result<(), AppError> {
+        let scope = project.record.id;
+        let record = self.flow_record(scope, flow).await?;
+        let found = self.store().set_production(scope, record.id, version, author, self.now()).await?;
+        if found { Ok(()) } else { Err(version_not_found(&record, version)) }
+    }
+}
+
+/// The rule for slugs, in words.
+pub(crate) const SLUG_RULE: &str = "2 to 50 lowercase letters, digits and hyphens, with no hyphen at either end";
+
+fn version_not_found(record: &FlowRecord, number: u32) -> AppError {
+    let has = match record.latest_version {
+        0 => "it has no published version yet".to_owned(),
+        latest => format!("its latest is {latest}"),
+    };
+    AppError::new(ErrorCode::VersionNotFound, format!("the flow `{}` has no version {number}; {has}", record.slug))
+}
+
+fn runnable(flow: Arc<Flow>) -> Result<Arc<Flow>, AppError> {
+    match &flow.not_runnable {
+        Some(why) => Err(AppError::new(ErrorCode::InvalidTree, format!("the flow is not runnable yet: {why}"))),
+        None => Ok(flow),
+    }
+}
+
+/// Problems of a stored draft, as the error of a run that cannot start.
+fn not_runnable(problems: &[Problem]) -> AppError {
+    let errors: Vec<&Problem> = problems.iter().filter(|problem| problem.is_error()).collect();
+    if errors.iter().all(|problem| problem.code == ProblemCode::NoSteps) {
+        return AppError::new(ErrorCode::NoSteps, "the flow has no blocks; add one before you run it");
+    }
+    let mut error = AppError::new(ErrorCode::InvalidTree, "the flow has problems that keep it from running; see `errors`");
+    error.errors = as_field_errors(problems);
+    error
+}
+
+fn as_field_errors(problems: &[Problem]) -> Vec<FieldError> {
+    let fault = |problem: &Problem| FieldError {
+        loc: vec!["document".to_owned(), problem.path.clone()],
+        msg: problem.message.clone(),
+    };
+    problems.iter().filter(|problem| problem.is_error()).map(fault).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_v_and_a_plain_number() {
+        assert_eq!(VersionSelector::parse("v0").unwrap(), VersionSelector::Draft);
+        assert_eq!(VersionSelector::parse("v12").unwrap(), VersionSelector::Number(12));
+        for bad in ["v", "3", "v-1", "v+1", "vdraft", "v1.0", "v99999999999", "V1", "v 1", "v٣"] {
+            assert_eq!(VersionSelector::parse(bad).unwrap_err().code, ErrorCode::InvalidVersion, "{bad}");
+        }
+    }
+}

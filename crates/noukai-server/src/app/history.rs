@@ -1,0 +1,260 @@
+//! A run's stored events, read back: its steps for traces and sessions, its results for going on.
+
+use std::collections::{BTreeSet, HashMap};
+
+use noukai_api::{StepStatus, Tokens};
+use noukai_engine::{Done, DoneOutputs, Slot};
+use noukai_store::{EventRecord, RunRecord};
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+use super::{
+    App, AppError,
+    capture::Content,
+    record::{Completed, Failed, Record, Started, Stored, Used},
+};
+
+/// Events read at once.
+const PAGE: u32 = 500;
+
+/// All events of a run, in order.
+pub(crate) struct History {
+    pub events: Vec<Happened>,
+}
+
+/// One stored event, read.
+pub(crate) struct Happened {
+    pub seq: u64,
+    pub record: Record,
+    pub state: Option<String>,
+}
+
+/// One attempt of a step, put together from its events.
+#[derive(Debug, Clone)]
+pub(crate) struct StepRow {
+    pub step: String,
+    pub name: String,
+    pub leaf: u32,
+    pub path: Vec<u32>,
+    pub attempt: u32,
+    pub status: StepStatus,
+    /// Microseconds since the epoch.
+    pub started_at: i64,
+    pub completed_at: Option<i64>,
+    pub duration_ms: Option<u64>,
+    pub used: Used,
+    pub input: Content,
+    pub output: Option<Content>,
+    pub prompt: Option<Value>,
+    pub error: Option<Value>,
+}
+
+impl Happened {
+    pub fn read(event: EventRecord) -> Result<Self, AppError> {
+        let stored: Stored = serde_json::from_str(&event.payload).map_err(AppError::internal)?;
+        Ok(Self { seq: event.seq, record: stored.record, state: event.state })
+    }
+}
+
+impl App {
+    /// All events of a run.
+    pub(crate) async fn history(&self, run: &RunRecord) -> Result<History, AppError> {
+        let mut events = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = self.store().events(run.project_id, run.id, after, PAGE).await?;
+            let last = page.len() < PAGE as usize;
+            for event in page {
+                after = event.seq;
+                events.push(Happened::read(event)?);
+            }
+            if last {
+                return Ok(History { events });
+            }
+        }
+    }
+}
+
+impl History {
+    /// Attempts of steps, in order of start.
+    pub fn rows(&self) -> Vec<StepRow> {
+        let mut rows: Vec<StepRow> = Vec::new();
+        let mut at: HashMap<(u32, Vec<u32>, u32), usize> = HashMap::new();
+        for happened in &self.events {
+            match &happened.record {
+                Record::Started(started) => {
+                    at.insert((started.leaf, started.path.clone(), started.attempt), rows.len());
+                    rows.push(StepRow::started(started));
+                }
+                Record::Failed(failed) => {
+                    let key = (failed.leaf, failed.path.clone(), failed.attempt);
+                    if let Some(row) = at.get(&key).and_then(|index| rows.get_mut(*index)) {
+                        row.fail(failed);
+                    }
+                }
+                Record::Completed(completed) => {
+                    let key = (completed.leaf, completed.path.clone(), completed.attempt);
+                    if let Some(row) = at.get(&key).and_then(|index| rows.get_mut(*index)) {
+                        row.complete(completed);
+                    }
+                }
+                Record::Skipped { step, name, leaf, at } => rows.push(StepRow::skipped(step, name, *leaf, *at)),
+                _ => {}
+            }
+        }
+        rows
+    }
+
+    /// The highest attempt of each leaf and iteration.
+    pub fn attempts(&self) -> HashMap<Slot, u32> {
+        let mut attempts = HashMap::new();
+        for row in self.rows() {
+            let slot = Slot { leaf: row.leaf as usize, path: row.path };
+            let highest = attempts.entry(slot).or_insert(0);
+            *highest = row.attempt.max(*highest);
+        }
+        attempts
+    }
+
+    /// Attempts that began and never ended.
+    pub fn dangling(&self) -> Vec<StepRow> {
+        self.rows().into_iter().filter(|row| row.status == StepStatus::Running).collect()
+    }
+
+    /// Results that are stored, for a run that goes on after a crash.
+    pub fn done(&self) -> Result<DoneOutputs, AppError> {
+        let mut done = DoneOutputs { attempts: self.attempts(), ..DoneOutputs::default() };
+        for happened in &self.events {
+            match &happened.record {
+                Record::Started(started) => {
+                    done.announced.insert(started.leaf as usize);
+                }
+                Record::Completed(completed) => {
+                    let output = happened.result()?;
+                    let slot = Slot { leaf: completed.leaf as usize, path: completed.path.clone() };
+                    if slot.path.is_empty() {
+                        done.reported.insert(slot.leaf, output.clone());
+                    }
+                    done.slots.insert(slot, Done::Output(output));
+                }
+                Record::LeafCompleted(completed) => {
+                    done.reported.insert(completed.leaf as usize, happened.result()?);
+                }
+                Record::Skipped { leaf, .. } => {
+                    done.reported.insert(*leaf as usize, happened.result()?);
+                }
+                Record::ItemFailed { leaf, path, .. } => {
+                    let slot = Slot { leaf: *leaf as usize, path: path.clone() };
+                    done.slots.insert(slot, Done::ItemFailed(happened.result()?));
+                }
+                _ => {}
+            }
+        }
+        Ok(done)
+    }
+
+    /// What all attempts used.
+    pub fn used(&self) -> (Tokens, Decimal) {
+        let mut tokens = Tokens::default();
+        let mut cost = Decimal::ZERO;
+        for row in self.rows() {
+            tokens += row.used.tokens.unwrap_or_default();
+            cost += row.used.cost_usd.and_then(|cost| cost.parse::<Decimal>().ok()).unwrap_or_default();
+        }
+        (tokens, cost)
+    }
+}
+
+impl Happened {
+    /// The stored result of a finished step.
+    fn result(&self) -> Result<std::sync::Arc<Value>, AppError> {
+        let text = self.state.as_deref().ok_or_else(|| AppError::internal("a finished step has no stored result"))?;
+        serde_json::from_str(text).map(std::sync::Arc::new).map_err(AppError::internal)
+    }
+}
+
+impl StepRow {
+    fn started(started: &Started) -> Self {
+        Self {
+            step: started.step.to_string(),
+            name: started.name.to_string(),
+            leaf: started.leaf,
+            path: started.path.clone(),
+            attempt: started.attempt,
+            status: StepStatus::Running,
+            started_at: started.at,
+            completed_at: None,
+            duration_ms: None,
+            used: Used::default(),
+            input: started.input.clone(),
+            output: None,
+            prompt: None,
+            error: None,
+        }
+    }
+
+    fn skipped(step: &str, name: &str, leaf: u32, at: i64) -> Self {
+        Self {
+            step: step.to_owned(),
+            name: name.to_owned(),
+            leaf,
+            path: Vec::new(),
+            attempt: 1,
+            status: StepStatus::Skipped,
+            started_at: at,
+            completed_at: Some(at),
+            duration_ms: Some(0),
+            used: Used::default(),
+            input: Content::default(),
+            output: None,
+            prompt: None,
+            error: None,
+        }
+    }
+
+    fn fail(&mut self, failed: &Failed) {
+        self.status = StepStatus::Failed;
+        self.completed_at = Some(failed.at);
+        self.duration_ms = Some(failed.duration_ms);
+        self.used = failed.used.clone();
+        self.error = serde_json::to_value(&failed.error).ok();
+    }
+
+    fn complete(&mut self, completed: &Completed) {
+        self.status = StepStatus::Completed;
+        self.completed_at = Some(completed.at);
+        self.duration_ms = Some(completed.duration_ms);
+        self.used = completed.used.clone();
+        self.output = Some(completed.output.clone());
+        self.prompt.clone_from(&completed.prompt);
+    }
+
+    /// Whether a content was cut.
+    pub fn truncated(&self) -> bool {
+        self.input.truncated || self.output.as_ref().is_some_and(|output| output.truncated)
+    }
+}
+
+/// The number each row's iteration goes by: the innermost index in a single loop, a running number over all
+/// iterations where loops are nested.
+pub(crate) fn loop_indexes(rows: &[StepRow]) -> Vec<Option<u32>> {
+    let mut paths: HashMap<u32, BTreeSet<&[u32]>> = HashMap::new();
+    for row in rows.iter().filter(|row| row.path.len() > 1) {
+        paths.entry(row.leaf).or_default().insert(&row.path);
+    }
+    let rank = |row: &StepRow| {
+        let position = paths.get(&row.leaf)?.iter().position(|path| *path == row.path.as_slice())?;
+        u32::try_from(position).ok()
+    };
+    rows.iter().map(|row| if row.path.len() > 1 { rank(row) } else { row.path.first().copied() }).collect()
+}
+
+/// Keeps the latest attempt of each step and iteration, at the place of its start.
+pub(crate) fn latest(rows: Vec<StepRow>) -> Vec<StepRow> {
+    let mut newest: HashMap<(u32, Vec<u32>), usize> = HashMap::new();
+    for (index, row) in rows.iter().enumerate() {
+        newest.insert((row.leaf, row.path.clone()), index);
+    }
+    let keep: BTreeSet<usize> = newest.into_values().collect();
+    rows.into_iter().enumerate().filter(|(index, _)| keep.contains(index)).map(|(_, row)| row).collect()
+}

@@ -1,0 +1,163 @@
+//! Jobs: polled, cancelled, and run by whoever claims them.
+
+use std::{collections::HashMap, time::Duration};
+
+use noukai_api::{ErrorCode, JobStatus, RunStatus, RunSummary, StepError};
+use noukai_engine::Failure;
+use noukai_models::decimal_text;
+use noukai_store::{ClaimedJob, JobRecord, RunId};
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    App, AppError, Caller,
+    capture::Content,
+    inputs::{RunInputs, with_overrides},
+    pass::{Begin, Pass},
+    record::{Record, Stored},
+};
+
+/// Jobs that this process works on, so that they can be told to stop.
+#[derive(Default)]
+pub(crate) struct LiveJobs(Mutex<HashMap<RunId, CancellationToken>>);
+
+impl LiveJobs {
+    fn begin(&self, id: RunId) -> CancellationToken {
+        let token = CancellationToken::new();
+        self.0.lock().insert(id, token.clone());
+        token
+    }
+
+    fn end(&self, id: RunId) {
+        self.0.lock().remove(&id);
+    }
+
+    /// Tells a job to stop, if it runs here.
+    pub fn cancel(&self, id: RunId) {
+        if let Some(token) = self.0.lock().get(&id) {
+            token.cancel();
+        }
+    }
+}
+
+impl App {
+    /// Where a job stands; waits up to `wait` for its end.
+    ///
+    /// # Errors
+    /// `JOB_NOT_FOUND`, the same for foreign jobs as for missing ones; `FLOW_NOT_FOUND`.
+    pub async fn job(&self, caller: &Caller, flow: &str, id: &str, wait: Duration) -> Result<JobStatus, AppError> {
+        let deadline = tokio::time::Instant::now() + wait;
+        let id = job_id(id)?;
+        let mut changed = self.store().watch(id);
+        loop {
+            changed.mark_unchanged();
+            let job = self.owned_job(caller, flow, id).await?;
+            if job.run.status.is_final() || wait.is_zero() {
+                return Ok(status(job));
+            }
+            let news = tokio::select! {
+                news = changed.changed() => news.is_ok(),
+                () = tokio::time::sleep_until(deadline) => false,
+                () = self.stopping().cancelled() => false,
+            };
+            if !news {
+                return Ok(status(self.owned_job(caller, flow, id).await?));
+            }
+        }
+    }
+
+    /// Cancels a job; no effect once it ended.
+    ///
+    /// # Errors
+    /// As [`App::job`].
+    pub async fn cancel_job(&self, caller: &Caller, flow: &str, id: &str) -> Result<JobStatus, AppError> {
+        let id = job_id(id)?;
+        let found = self.owned_job(caller, flow, id).await?;
+        let error = Failure::of_run(ErrorCode::Cancelled, "the job was cancelled").error;
+        let record = cancelled_record(error.clone());
+        let (kind, payload) = (record.kind(), Stored::text(record));
+        let error = serde_json::to_string(&error).map_err(AppError::internal)?;
+        let job = self.store().cancel_job(caller.scope(), found.run.id, &error, &payload, kind, self.now()).await?;
+        self.inner.live.cancel(id);
+        let job = job.ok_or_else(job_not_found)?;
+        if job.run.status.is_final() {
+            return Ok(status(job));
+        }
+        // A worker is at it; it stops at once if it runs here, at its next heartbeat elsewhere.
+        Ok(JobStatus { status: RunStatus::Cancelled, error: Some("CANCELLED: the job was cancelled".into()), ..status(job) })
+    }
+
+    async fn owned_job(&self, caller: &Caller, flow: &str, id: RunId) -> Result<JobRecord, AppError> {
+        let flow = self.flow_record(caller.scope(), flow).await?;
+        let job = self.store().job(caller.scope(), id).await?;
+        job.filter(|job| job.run.flow_id == flow.id).ok_or_else(job_not_found)
+    }
+
+    /// Runs a claimed job to its end, from its last stored step. Errors leave it to the next claim.
+    pub(crate) async fn run_job(&self, job: ClaimedJob) -> Result<(), AppError> {
+        let id = job.run.id;
+        let cancel = self.inner.live.begin(id);
+        if job.cancel_requested {
+            cancel.cancel();
+        }
+        let driven = match self.job_pass(job, cancel).await {
+            Ok(pass) => self.drive(pass).await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        self.inner.live.end(id);
+        driven
+    }
+
+    pub(crate) fn cancel_live(&self, id: RunId) {
+        self.inner.live.cancel(id);
+    }
+
+    async fn job_pass(&self, job: ClaimedJob, cancel: CancellationToken) -> Result<Pass, AppError> {
+        let mut run = job.run;
+        let inputs = RunInputs::read(&job.inputs)?;
+        let flow = with_overrides(&self.checked(run.project_id, &run.hash).await?, &inputs.overrides)?;
+        let history = self.history(&run).await?;
+        let done = history.done()?;
+        let (tokens, cost) = history.used();
+        run.tokens = tokens;
+        run.cost_usd = Some(decimal_text(&cost));
+        let begin = if history.events.is_empty() { Begin::Start } else { Begin::Continue };
+        self.close_dangling(&mut run, &history, Some(job.lease.clone())).await?;
+        let pass = Pass::fresh(run, flow, inputs, None);
+        Ok(Pass { begin, done, lease: Some(job.lease), cancel, ..pass })
+    }
+}
+
+/// The last event of a job that was cancelled before anyone worked on it.
+fn cancelled_record(error: StepError) -> Record {
+    let summary = RunSummary {
+        duration_ms: 0,
+        tokens: noukai_api::Tokens::default(),
+        cost_usd: "0".to_owned(),
+        steps: 0,
+        failed_at_step: None,
+        error: Some(error),
+    };
+    Record::Finished { result: Content::default(), summary }
+}
+
+fn job_id(id: &str) -> Result<RunId, AppError> {
+    Uuid::parse_str(id).map(RunId).map_err(|_| job_not_found())
+}
+
+fn job_not_found() -> AppError {
+    AppError::new(ErrorCode::JobNotFound, "the flow has no such job")
+}
+
+fn status(job: JobRecord) -> JobStatus {
+    let error = job.run.error.as_deref().and_then(|text| serde_json::from_str::<StepError>(text).ok());
+    let result = job.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    JobStatus {
+        execution_id: job.run.id.to_string(),
+        status: job.run.status,
+        result: if job.run.status == RunStatus::Completed { result } else { None },
+        error: error.map(|error| format!("{}: {}", error.code, error.message)),
+    }
+}
+

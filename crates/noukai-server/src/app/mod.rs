@@ -1,0 +1,166 @@
+//! The use cases. Every door (HTTP, jobs, the command line, later MCP) enters here.
+//!
+//! Knows no HTTP and no SQL. Ids and times are made here; the store keeps what it is given. Tenant scope is the
+//! caller's, resolved once in [`auth`].
+
+mod admission;
+mod auth;
+mod capture;
+mod error;
+mod execute;
+mod flows;
+mod history;
+mod idempotency;
+mod inputs;
+mod jobs;
+mod keys;
+mod observer;
+mod pass;
+mod record;
+mod recorder;
+mod redact;
+mod resume;
+mod sessions;
+mod step;
+mod traces;
+mod upkeep;
+
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+
+pub use auth::Caller;
+pub use error::AppError;
+pub use execute::{ExecuteOutcome, RunOptions};
+pub(crate) use flows::SLUG_RULE;
+pub use flows::{FlowAddress, FlowInfo, Project, PutFlow, VersionSelector};
+pub use idempotency::{Idempotent, IdempotencyGuard, Reply};
+pub use keys::KeyRequest;
+use noukai_api::{CaptureMode, Limits};
+use noukai_engine::{Clock, Model};
+use noukai_store::Store;
+pub use observer::{EventStream, SeqEvent};
+use time::OffsetDateTime;
+use tokio::task::JoinHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+pub use traces::{AttemptSelector, RunQuery, StepTraceReply};
+
+/// What the use cases are built on.
+pub(crate) struct Parts {
+    pub store: Arc<dyn Store>,
+    pub model: Arc<dyn Model>,
+    pub clock: Arc<dyn Clock>,
+    pub limits: Limits,
+    /// Overrides the organisation's capture mode (`noukai dev`).
+    pub capture: Option<CaptureMode>,
+    pub data: PathBuf,
+}
+
+/// The use cases over one database. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: Parts,
+    flows: flows::FlowCache,
+    keys: auth::KeyCache,
+    admission: admission::Admission,
+    idempotency: idempotency::Waiting,
+    live: jobs::LiveJobs,
+    tracker: TaskTracker,
+    stopping: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let admission = admission::Admission::new(&parts.limits);
+        Self {
+            inner: Arc::new(Inner {
+                flows: flows::FlowCache::new(),
+                keys: auth::KeyCache::default(),
+                admission,
+                idempotency: idempotency::Waiting::default(),
+                live: jobs::LiveJobs::default(),
+                tracker: TaskTracker::new(),
+                stopping: CancellationToken::new(),
+                parts,
+            }),
+        }
+    }
+
+    /// Limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.parts.limits
+    }
+
+    /// Whether the store answers and is current.
+    ///
+    /// # Errors
+    /// `OVERLOADED` where it does not.
+    pub async fn ready(&self) -> Result<(), AppError> {
+        if self.stopping().is_cancelled() {
+            return Err(AppError::overloaded("the server is stopping"));
+        }
+        self.store().ready().await.map_err(|error| AppError {
+            context: Some(error.to_string()),
+            ..AppError::overloaded("the store does not answer")
+        })
+    }
+
+    /// Runs work that must not end with the request that began it. Shutdown waits for it.
+    pub fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.inner.tracker.spawn(work)
+    }
+
+    /// Lets what is under way come to its end within a moment, then closes the store.
+    pub async fn close(&self) {
+        self.close_within(Duration::from_secs(5)).await;
+    }
+
+    /// Lets what is under way come to its end within `grace`, then closes the store.
+    pub async fn close_within(&self, grace: Duration) {
+        self.inner.stopping.cancel();
+        self.inner.tracker.close();
+        // Runs that need longer are left as they are; the next start tells their callers so.
+        let _ = tokio::time::timeout(grace, self.inner.tracker.wait()).await;
+        self.store().close().await;
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.parts.store
+    }
+
+    pub(crate) fn model(&self) -> &Arc<dyn Model> {
+        &self.inner.parts.model
+    }
+
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.inner.parts.clock.now()
+    }
+
+    /// Fires when the server begins to stop.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.inner.stopping
+    }
+
+    /// Where this installation keeps its files.
+    pub fn data_dir(&self) -> &std::path::Path {
+        &self.inner.parts.data
+    }
+}
+
+/// ISO 8601 in UTC, with microseconds.
+pub(crate) fn iso(at: OffsetDateTime) -> String {
+    use time::macros::format_description;
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+    at.to_offset(time::UtcOffset::UTC).format(&format).unwrap_or_default()
+}
+
+/// As stored: microseconds since the epoch.
+pub(crate) fn from_micros(micros: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}

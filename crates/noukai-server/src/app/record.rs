@@ -1,0 +1,367 @@
+//! The stored record of an event, and what observers are shown of it.
+//!
+//! Three event types meet here and nowhere else: the engine's, the store's (versioned JSON, contents as capture
+//! allows), the wire's.
+
+use std::sync::Arc;
+
+use noukai_api::{RunSummary, StepError, StreamEvent, Tokens, ToolCall};
+use noukai_engine::{Event, Usage};
+use noukai_flow::{Flow, LeafInfo};
+use noukai_models::decimal_text;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use super::capture::{Capture, Content};
+
+/// Version of the records below. A change that old readers cannot take counts it up.
+const VERSION: u32 = 1;
+
+/// A record as it stands in the store.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    v: u32,
+    #[serde(flatten)]
+    pub record: Record,
+}
+
+impl Stored {
+    pub fn text(record: Record) -> String {
+        serde_json::to_string(&Self { v: VERSION, record }).unwrap_or_default()
+    }
+}
+
+/// What happened, in the words of the store.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "k", rename_all = "snake_case")]
+pub(crate) enum Record {
+    RunStarted {},
+    Started(Started),
+    Failed(Failed),
+    Completed(Completed),
+    LeafCompleted(LeafCompleted),
+    Unreached { step: Arc<str>, name: Arc<str>, leaf: u32 },
+    Skipped { step: Arc<str>, name: Arc<str>, leaf: u32, at: i64 },
+    ItemFailed { leaf: u32, path: Vec<u32>, error: Value },
+    LoopCompleted { step: Arc<str>, iterations: u32 },
+    StepFailed { step: Arc<str>, name: Arc<str>, error: StepError },
+    StepPaused { step: Arc<str>, leaf: u32, next: u32 },
+    ToolPause(Box<ToolPaused>),
+    Finished { result: Content, summary: RunSummary },
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Started {
+    pub step: Arc<str>,
+    pub name: Arc<str>,
+    pub leaf: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<u32>,
+    pub attempt: u32,
+    /// Whether observers are told.
+    pub announce: bool,
+    pub input: Content,
+    /// Microseconds since the epoch.
+    pub at: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Failed {
+    pub leaf: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<u32>,
+    pub attempt: u32,
+    pub error: StepError,
+    #[serde(flatten)]
+    pub used: Used,
+    pub duration_ms: u64,
+    pub at: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Completed {
+    pub step: Arc<str>,
+    pub name: Arc<str>,
+    pub leaf: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<u32>,
+    pub attempt: u32,
+    pub output: Content,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Value>,
+    /// Iterations, inside a loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u32>,
+    #[serde(flatten)]
+    pub used: Used,
+    pub duration_ms: u64,
+    pub at: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LeafCompleted {
+    pub step: Arc<str>,
+    pub name: Arc<str>,
+    pub leaf: u32,
+    pub output: Content,
+    #[serde(flatten)]
+    pub used: Used,
+    pub duration_ms: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ToolPaused {
+    pub step: Arc<str>,
+    pub leaf: u32,
+    pub iterations_used: u32,
+    pub messages: Vec<Value>,
+    pub calls: Vec<ToolCall>,
+    pub outputs: Map<String, Value>,
+}
+
+/// What an attempt used.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Used {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<String>,
+}
+
+impl From<Usage> for Used {
+    fn from(usage: Usage) -> Self {
+        Self { model: usage.model, tokens: usage.tokens, cost_usd: usage.cost.as_ref().map(decimal_text) }
+    }
+}
+
+/// Times are stored as microseconds since the epoch.
+pub(crate) fn micros(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or_default()
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn index(leaf: usize) -> u32 {
+    u32::try_from(leaf).unwrap_or(u32::MAX)
+}
+
+impl Record {
+    /// The engine's event, its contents as `capture` allows.
+    pub fn of_event(event: Event, flow: &Flow, capture: &Capture) -> Self {
+        let leaf_info = |leaf: usize| -> &LeafInfo { &flow.leaves[leaf] };
+        match event {
+            Event::AttemptStarted { leaf, path, attempt, input, announce, at } => Self::Started(Started {
+                step: leaf_info(leaf).id.clone(),
+                name: leaf_info(leaf).name.clone(),
+                leaf: index(leaf),
+                path,
+                attempt,
+                announce,
+                input: capture.content(&input),
+                at: micros(at),
+            }),
+            Event::AttemptFailed { leaf, path, attempt, error, usage, duration, at } => Self::Failed(Failed {
+                leaf: index(leaf),
+                path,
+                attempt,
+                error,
+                used: usage.into(),
+                duration_ms: millis(duration),
+                at: micros(at),
+            }),
+            Event::AttemptCompleted { leaf, path, attempt, output, usage, total, prompt, duration, at } => {
+                Self::Completed(Completed {
+                    step: leaf_info(leaf).id.clone(),
+                    name: leaf_info(leaf).name.clone(),
+                    leaf: index(leaf),
+                    path,
+                    attempt,
+                    output: capture.content(&output),
+                    prompt: prompt.and_then(|prompt| capture.text(&prompt)),
+                    total,
+                    used: usage.into(),
+                    duration_ms: millis(duration),
+                    at: micros(at),
+                })
+            }
+            Event::Unreached { leaf, .. } => {
+                let info = leaf_info(leaf);
+                Self::Unreached { step: info.id.clone(), name: info.name.clone(), leaf: index(leaf) }
+            }
+            Event::LeafCompleted { leaf, output, usage, duration } => Self::LeafCompleted(LeafCompleted {
+                step: leaf_info(leaf).id.clone(),
+                name: leaf_info(leaf).name.clone(),
+                leaf: index(leaf),
+                output: capture.content(&output),
+                used: usage.into(),
+                duration_ms: millis(duration),
+            }),
+            Event::Skipped { leaf, at } => {
+                let info = leaf_info(leaf);
+                Self::Skipped { step: info.id.clone(), name: info.name.clone(), leaf: index(leaf), at: micros(at) }
+            }
+            Event::ItemFailed { leaf, path, error } => {
+                Self::ItemFailed { leaf: index(leaf), path, error: error.as_ref().clone() }
+            }
+            Event::LoopCompleted { node_id, iterations } => Self::LoopCompleted { step: node_id, iterations },
+            Event::StepFailed { node_id, name, error } => Self::StepFailed { step: node_id, name, error },
+        }
+    }
+
+    /// For filters in the store.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::RunStarted {} => "run_started",
+            Self::Started(_) => "started",
+            Self::Failed(_) => "failed",
+            Self::Completed(_) => "completed",
+            Self::LeafCompleted(_) => "leaf_completed",
+            Self::Unreached { .. } => "unreached",
+            Self::Skipped { .. } => "skipped",
+            Self::ItemFailed { .. } => "item_failed",
+            Self::LoopCompleted { .. } => "loop_completed",
+            Self::StepFailed { .. } => "step_failed",
+            Self::StepPaused { .. } => "step_paused",
+            Self::ToolPause(_) => "tool_pause",
+            Self::Finished { .. } => "finished",
+        }
+    }
+
+    /// What observers are shown: none, one or two events; [`numbered`] gives them their ids.
+    pub fn wire(self, run: &RunView) -> Vec<StreamEvent> {
+        match self {
+            Self::RunStarted {} => vec![StreamEvent::RunStarted {
+                run_id: run.run_id.to_string(),
+                flow_id: run.flow_id.to_string(),
+                step_count: run.step_count,
+                version: run.version,
+            }],
+            Self::Started(started) => started.wire(),
+            Self::Completed(completed) => completed.wire(),
+            Self::LeafCompleted(done) => done.wire(),
+            Self::Unreached { step, name, leaf } => begun(&step, &name, leaf, 1, None),
+            Self::Skipped { step, name, leaf, .. } => vec![StreamEvent::StepCompleted {
+                step_id: step.to_string(),
+                name: name.to_string(),
+                output: Value::Null,
+                duration_ms: 0,
+                tokens: None,
+                cost_usd: None,
+                step_index: leaf,
+                skipped: true,
+            }],
+            Self::LoopCompleted { step, iterations } => {
+                vec![StreamEvent::LoopCompleted { step_id: step.to_string(), iterations }]
+            }
+            Self::StepFailed { step, name, error } => {
+                vec![StreamEvent::StepError { step_id: step.to_string(), name: name.to_string(), error }]
+            }
+            Self::StepPaused { step, leaf, next } => vec![StreamEvent::StepPaused {
+                step_id: step.to_string(),
+                step_index: leaf,
+                next_step_index: next,
+            }],
+            Self::ToolPause(pause) => vec![pause.wire(run)],
+            Self::Finished { result, summary } => {
+                let result = result.value.unwrap_or_default();
+                vec![StreamEvent::FlowCompleted { run_id: run.run_id.to_string(), result, summary }]
+            }
+            Self::Failed(_) | Self::ItemFailed { .. } => Vec::new(),
+        }
+    }
+}
+
+/// Wire ids of a record's events: the last has twice the record's number, one before it the number below. So every
+/// event has an id of its own, and an id tells from which record to go on ([`record_before`]).
+pub(crate) fn numbered(seq: u64, events: Vec<StreamEvent>) -> impl Iterator<Item = (u64, StreamEvent)> {
+    let first = 2 * seq + 1 - events.len() as u64;
+    (first..).zip(events)
+}
+
+/// The last record that a caller who has seen the wire id `id` has seen whole.
+pub(crate) const fn record_before(id: u64) -> u64 {
+    id / 2
+}
+
+/// What the wire says of a run in its events.
+#[derive(Debug, Clone)]
+pub(crate) struct RunView {
+    pub run_id: Arc<str>,
+    pub flow_id: Arc<str>,
+    pub step_count: u32,
+    pub version: u32,
+}
+
+impl Started {
+    fn wire(self) -> Vec<StreamEvent> {
+        if !self.announce {
+            return Vec::new();
+        }
+        begun(&self.step, &self.name, self.leaf, self.attempt, self.input.value)
+    }
+}
+
+fn begun(step: &str, name: &str, leaf: u32, attempt: u32, input: Option<Value>) -> Vec<StreamEvent> {
+    let started =
+        StreamEvent::StepStarted { step_id: step.to_owned(), name: name.to_owned(), step_index: leaf, attempt };
+    vec![started, StreamEvent::StepInput { step_id: step.to_owned(), input_data: input }]
+}
+
+impl Completed {
+    fn wire(self) -> Vec<StreamEvent> {
+        match (self.total, self.path.last()) {
+            (Some(total), Some(loop_index)) => vec![StreamEvent::StepProgress {
+                step_id: self.step.to_string(),
+                loop_index: *loop_index,
+                total,
+                duration_ms: self.duration_ms,
+            }],
+            _ => done(&self.step, &self.name, self.leaf, self.output, self.used, self.duration_ms),
+        }
+    }
+}
+
+impl LeafCompleted {
+    fn wire(self) -> Vec<StreamEvent> {
+        done(&self.step, &self.name, self.leaf, self.output, self.used, self.duration_ms)
+    }
+}
+
+fn done(step: &str, name: &str, leaf: u32, output: Content, used: Used, duration_ms: u64) -> Vec<StreamEvent> {
+    let value = output.value;
+    let shown = StreamEvent::StepOutput {
+        step_id: step.to_owned(),
+        output_context: value.clone(),
+        output_data: value.clone(),
+    };
+    let completed = StreamEvent::StepCompleted {
+        step_id: step.to_owned(),
+        name: name.to_owned(),
+        output: value.unwrap_or_default(),
+        duration_ms,
+        tokens: used.tokens,
+        cost_usd: used.cost_usd,
+        step_index: leaf,
+        skipped: false,
+    };
+    vec![shown, completed]
+}
+
+impl ToolPaused {
+    fn wire(self, run: &RunView) -> StreamEvent {
+        StreamEvent::StepPausedForToolCalls {
+            run_id: run.run_id.to_string(),
+            step_id: self.step.to_string(),
+            step_index: self.leaf,
+            iterations_used: self.iterations_used,
+            tool_call_messages: self.messages,
+            tool_calls: self.calls,
+            accumulated_outputs: self.outputs,
+        }
+    }
+}

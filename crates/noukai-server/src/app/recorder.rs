@@ -1,0 +1,166 @@
+//! The recorder: the engine's event sink. Numbers events, stores them, and shows them to an observer once stored.
+//!
+//! Events are held back until a result must be known to be stored, so that a step's result and the next step's start
+//! go into one write. Writes of many runs share commits; that is the store's business.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use noukai_engine::{Event, EventSink, SinkError};
+use noukai_flow::Flow;
+use noukai_store::{Lease, NewEvent, NewRun, ProjectId, RunChange, RunId, RunWrite, Store};
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use super::{
+    capture::Capture,
+    observer::Observer,
+    record::{Record, RunView, Stored, numbered},
+};
+
+/// Resolves once a write, and with it every write of the run before it, is stored.
+pub(crate) type WriteDone = Shared<BoxFuture<'static, Result<(), SinkError>>>;
+
+/// Records one pass of one run.
+pub(crate) struct Recorder {
+    store: Arc<dyn Store>,
+    target: Target,
+    capture: Capture,
+    observer: Option<Observer>,
+    held: Mutex<Held>,
+}
+
+/// Whose events these are.
+pub(crate) struct Target {
+    pub project_id: ProjectId,
+    pub run_id: RunId,
+    pub flow: Arc<Flow>,
+    pub view: RunView,
+    pub lease: Option<Lease>,
+}
+
+#[derive(Default)]
+struct Held {
+    last_seq: u64,
+    create: Option<Box<NewRun>>,
+    change: Option<RunChange>,
+    events: Vec<NewEvent>,
+    shown: Vec<(u64, noukai_api::StreamEvent)>,
+    /// Whether a result is among the events held.
+    has_result: bool,
+    /// The newest write that carries a result.
+    results: Option<WriteDone>,
+}
+
+impl Recorder {
+    pub fn new(
+        store: Arc<dyn Store>,
+        target: Target,
+        capture: Capture,
+        observer: Option<Observer>,
+        last_seq: u64,
+    ) -> Self {
+        Self { store, target, capture, observer, held: Mutex::new(Held { last_seq, ..Held::default() }) }
+    }
+
+    /// Creates the run with the first write.
+    pub fn create(&self, run: NewRun) {
+        self.held.lock().create = Some(Box::new(run));
+        self.record(Record::RunStarted {}, Some(Record::RunStarted {}), None);
+    }
+
+    /// Changes the run's status with the next write.
+    pub fn change(&self, change: RunChange) {
+        self.held.lock().change = Some(change);
+    }
+
+    /// Stores what is held, with a change of the run's status, and waits until it is stored.
+    pub async fn finish(&self, change: RunChange) -> Result<(), SinkError> {
+        self.change(change);
+        let done = self.flush(&mut self.held.lock(), true);
+        if let Some(done) = done { done.await } else { Ok(()) }
+    }
+
+    /// Adds a record. `shown` is what the observer gets to see of it, contents whole.
+    pub fn record(&self, stored: Record, shown: Option<Record>, state: Option<String>) {
+        let is_result = state.is_some();
+        let mut held = self.held.lock();
+        held.last_seq += 1;
+        let seq = held.last_seq;
+        held.events.push(NewEvent { seq, kind: stored.kind(), payload: Stored::text(stored), state });
+        held.has_result |= is_result;
+        if let (Some(_), Some(shown)) = (&self.observer, shown) {
+            held.shown.extend(numbered(seq, shown.wire(&self.target.view)));
+        }
+    }
+
+    /// Queues what is held as one write.
+    fn flush(&self, held: &mut Held, always: bool) -> Option<WriteDone> {
+        if !always && held.events.is_empty() && held.create.is_none() {
+            return None;
+        }
+        let ticket = self.store.append(RunWrite {
+            project_id: self.target.project_id,
+            run_id: self.target.run_id,
+            create: held.create.take(),
+            change: held.change.take(),
+            events: std::mem::take(&mut held.events),
+            fence: self.target.lease.clone(),
+        });
+        let stored = ticket.stored().map(|stored| stored.map_err(|error| SinkError(error.to_string())));
+        let done: WriteDone = stored.boxed().shared();
+        if std::mem::take(&mut held.has_result) {
+            held.results = Some(done.clone());
+        }
+        if let Some(observer) = &self.observer {
+            observer.show(done.clone(), std::mem::take(&mut held.shown));
+        }
+        Some(done)
+    }
+}
+
+#[async_trait]
+impl EventSink for Recorder {
+    fn emit(&self, event: Event) {
+        let state = state_of(&event);
+        let whole = |_: &Observer| Record::of_event(event.clone(), &self.target.flow, &Capture::WHOLE);
+        let shown = self.observer.as_ref().map(whole);
+        self.record(Record::of_event(event, &self.target.flow, &self.capture), shown, state);
+    }
+
+    async fn settle(&self) -> Result<(), SinkError> {
+        let results = {
+            let mut held = self.held.lock();
+            self.flush(&mut held, false);
+            held.results.clone()
+        };
+        match results {
+            Some(results) => results.await,
+            None => Ok(()),
+        }
+    }
+
+    fn delta(&self, leaf: usize, text: &str) {
+        let Some(observer) = &self.observer else { return };
+        let mut held = self.held.lock();
+        // What comes before the text must be shown before it.
+        self.flush(&mut held, false);
+        let step_id = self.target.flow.leaves[leaf].id.to_string();
+        observer.show_now(noukai_api::StreamEvent::StepDelta { step_id, text: text.to_owned() });
+    }
+}
+
+/// The result as the run's own state, whatever capture says.
+fn state_of(event: &Event) -> Option<String> {
+    let value: &Value = match event {
+        Event::AttemptCompleted { output, .. } | Event::LeafCompleted { output, .. } => output,
+        Event::ItemFailed { error, .. } => error,
+        Event::Skipped { .. } => &Value::Null,
+        _ => return None,
+    };
+    serde_json::to_string(value).ok()
+}

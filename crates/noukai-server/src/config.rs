@@ -1,0 +1,394 @@
+//! Configuration: defaults < file < environment < flags, checked as a whole before anything is opened.
+//!
+//! The only place that reads the environment.
+
+use std::{
+    env, fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use noukai_api::{CaptureMode, Limits};
+use noukai_models::{OPENROUTER_URL, Secret};
+use serde::{Deserialize, Serialize};
+
+const PORT: u16 = 8080;
+const DATA: &str = ".noukai";
+
+/// Everything a server needs to know before it starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Addresses to listen on. Port 0 takes a free one, the same for all.
+    pub listen: Vec<SocketAddr>,
+    /// Directory of the database and other files of this installation.
+    pub data: PathBuf,
+    /// How the database is kept.
+    pub database: DatabaseConfig,
+    /// Where models come from.
+    pub provider: ProviderSettings,
+    /// Bounds.
+    pub limits: Limits,
+    /// What traces keep where a flow does not say; `None`: as the organisation says.
+    pub capture: Option<CaptureMode>,
+    /// Organisation that flow files go to.
+    pub org: String,
+    /// Project that flow files go to.
+    pub project: String,
+    /// Folder of flow files that `serve` loads at its start.
+    pub flows: Option<PathBuf>,
+    /// Jobs run at the same time.
+    pub workers: usize,
+    /// How long a stopping server waits for what is under way.
+    pub grace: Duration,
+}
+
+/// How the database is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DatabaseConfig {
+    /// Whether every commit also survives a loss of power, at the price of a disk flush.
+    pub survive_power_loss: bool,
+}
+
+/// Where models come from.
+#[derive(Debug, Clone)]
+pub struct ProviderSettings {
+    /// An OpenAI-compatible endpoint.
+    pub base_url: String,
+    /// Its key; without one only `noukai/echo` is served.
+    pub api_key: Option<Secret>,
+    /// Used by blocks that name none.
+    pub default_model: Option<String>,
+}
+
+/// Values from flags; they win over everything else.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// Port on the addresses to listen on.
+    pub port: Option<u16>,
+    /// Data directory.
+    pub data: Option<PathBuf>,
+    /// Folder of flow files.
+    pub flows: Option<PathBuf>,
+    /// What traces keep where a flow does not say.
+    pub capture: Option<CaptureMode>,
+    /// Organisation of the flow files.
+    pub org: Option<String>,
+    /// Project of the flow files.
+    pub project: Option<String>,
+}
+
+/// What is wrong with the configuration, in one line.
+#[derive(Debug, Clone)]
+pub struct ConfigError(String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The file's shape; also the shape of [`Config::masked`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    listen: Vec<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flows: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    org: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_capture: Option<CaptureMode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workers: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shutdown_seconds: Option<u64>,
+    database: FileDatabase,
+    provider: FileProvider,
+    limits: toml::Table,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileDatabase {
+    survive_power_loss: bool,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileProvider {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<FileSecret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_model: Option<String>,
+}
+
+/// A secret in the file. Written back as a mask.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct FileSecret(String);
+
+impl fmt::Debug for FileSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+impl Serialize for FileSecret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("[secret]")
+    }
+}
+
+impl Config {
+    /// Reads the file (where one is named), the environment and the flags.
+    ///
+    /// # Errors
+    /// One line that names what is wrong and where.
+    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        let file = file.map(read_file).transpose()?.unwrap_or_default();
+        Self::merge(file, &|name| env::var(name).ok().filter(|value| !value.is_empty()), overrides)
+    }
+
+    fn merge(file: File, env: &dyn Fn(&str) -> Option<String>, flags: Overrides) -> Result<Self, ConfigError> {
+        let limits = limits(&file.limits, env)?;
+        let provider = provider(file.provider, env);
+        let config = Self {
+            listen: listen(&file.listen, env, &flags)?,
+            data: flags.data.or_else(|| env("NOUKAI_DATA").map(Into::into)).or(file.data).unwrap_or_else(|| DATA.into()),
+            database: DatabaseConfig { survive_power_loss: file.database.survive_power_loss },
+            provider,
+            limits,
+            capture: flags.capture.or(file.trace_capture),
+            org: flags.org.or_else(|| env("NOUKAI_ORG")).or(file.org).unwrap_or_else(|| "local".to_owned()),
+            project: flags.project.or_else(|| env("NOUKAI_PROJECT")).or(file.project).unwrap_or_else(|| "dev".to_owned()),
+            flows: flags.flows.or_else(|| env("NOUKAI_FLOWS").map(Into::into)).or(file.flows),
+            workers: number(env, "NOUKAI_WORKERS")?.or(file.workers).unwrap_or(64),
+            grace: Duration::from_secs(number(env, "NOUKAI_SHUTDOWN_SECONDS")?.or(file.shutdown_seconds).unwrap_or(30)),
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        for (name, slug) in [("org", &self.org), ("project", &self.project)] {
+            if !noukai_flow::is_slug(slug) {
+                return Err(ConfigError(format!("`{name}`: `{slug}` is no slug: {}", crate::app::SLUG_RULE)));
+            }
+        }
+        if !self.provider.base_url.starts_with("https://") && !self.provider.base_url.starts_with("http://") {
+            return Err(ConfigError("`provider.base_url` must begin with https:// or http://".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The effective configuration as TOML, secrets masked.
+    pub fn masked(&self) -> String {
+        let file = File {
+            listen: self.listen.clone(),
+            data: Some(self.data.clone()),
+            flows: self.flows.clone(),
+            org: Some(self.org.clone()),
+            project: Some(self.project.clone()),
+            trace_capture: self.capture,
+            workers: Some(self.workers),
+            shutdown_seconds: Some(self.grace.as_secs()),
+            database: FileDatabase { survive_power_loss: self.database.survive_power_loss },
+            provider: FileProvider {
+                base_url: Some(self.provider.base_url.clone()),
+                api_key: self.provider.api_key.as_ref().map(|_| FileSecret(String::new())),
+                default_model: self.provider.default_model.clone(),
+            },
+            limits: toml::Table::try_from(snake(&self.limits)).unwrap_or_default(),
+        };
+        toml::to_string(&file).unwrap_or_else(|error| format!("# {error}\n"))
+    }
+}
+
+fn read_file(path: &Path) -> Result<File, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))?;
+    // The parser's own message may quote the line, and with it a secret; its position is enough.
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        ConfigError(format!("{}, line {line}: {}", path.display(), error.message()))
+    })
+}
+
+fn number<T: std::str::FromStr>(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<Option<T>, ConfigError> {
+    let parse = |text: String| text.parse().map_err(|_| ConfigError(format!("{name}: `{text}` is no fitting number")));
+    env(name).map(parse).transpose()
+}
+
+fn listen(
+    file: &[SocketAddr],
+    env: &dyn Fn(&str) -> Option<String>,
+    flags: &Overrides,
+) -> Result<Vec<SocketAddr>, ConfigError> {
+    let from_env = env("NOUKAI_LISTEN").map(|text| {
+        let wrong = |part: &str| ConfigError(format!("NOUKAI_LISTEN: `{part}` is no address such as 127.0.0.1:8080"));
+        text.split(',').map(|part| part.trim().parse().map_err(|_| wrong(part))).collect::<Result<Vec<_>, _>>()
+    });
+    let mut listen = match (&flags.listen[..], from_env.transpose()?, file) {
+        ([], None, []) => vec![loopback(Ipv4Addr::LOCALHOST.into()), loopback(Ipv6Addr::LOCALHOST.into())],
+        ([], None, file) => file.to_vec(),
+        ([], Some(from_env), _) => from_env,
+        (flags, _, _) => flags.to_vec(),
+    };
+    if let Some(port) = flags.port {
+        listen.iter_mut().for_each(|address| address.set_port(port));
+    }
+    Ok(listen)
+}
+
+const fn loopback(ip: IpAddr) -> SocketAddr {
+    SocketAddr::new(ip, PORT)
+}
+
+/// Our own names first; then OpenRouter's and OpenAI's, so that what is set already works.
+fn provider(file: FileProvider, env: &dyn Fn(&str) -> Option<String>) -> ProviderSettings {
+    let own_url = env("NOUKAI_PROVIDER_BASE_URL").or(file.base_url);
+    let own_key = env("NOUKAI_PROVIDER_API_KEY").or_else(|| file.api_key.map(|key| key.0));
+    let openrouter = || env("OPENROUTER_API_KEY").map(|key| (OPENROUTER_URL.to_owned(), key));
+    let openai = || {
+        let url = env("OPENAI_BASE_URL").unwrap_or_else(|| "https://api.openai.com/v1".to_owned());
+        env("OPENAI_API_KEY").map(|key| (url, key))
+    };
+    let found = match (own_url, own_key) {
+        (url, Some(key)) => Some((url.unwrap_or_else(|| OPENROUTER_URL.to_owned()), key)),
+        // A key is only ever sent to the host it was set for.
+        (Some(url), None) => {
+            return ProviderSettings { base_url: url, api_key: None, default_model: default_model(file.default_model, env) };
+        }
+        (None, None) => openrouter().or_else(openai),
+    };
+    let (base_url, key) = found.map_or((OPENROUTER_URL.to_owned(), None), |(url, key)| (url, Some(key)));
+    ProviderSettings { base_url, api_key: key.map(Secret::new), default_model: default_model(file.default_model, env) }
+}
+
+fn default_model(file: Option<String>, env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    env("NOUKAI_DEFAULT_MODEL").or(file)
+}
+
+/// Limits from the file, in snake_case, each overridable by `NOUKAI_LIMITS_<NAME>`.
+fn limits(file: &toml::Table, env: &dyn Fn(&str) -> Option<String>) -> Result<Limits, ConfigError> {
+    let mut all = snake(&Limits::default());
+    all.insert("requests_per_second".to_owned(), serde_json::Value::Null);
+    let names: Vec<String> = all.keys().cloned().collect();
+    for (name, value) in file {
+        if !all.contains_key(name) {
+            return Err(ConfigError(format!("`limits.{name}` is no limit; there are {}", names.join(", "))));
+        }
+        let number = value.as_integer().filter(|number| *number >= 0);
+        let number = number.ok_or_else(|| ConfigError(format!("`limits.{name}` must be a whole number")))?;
+        all.insert(name.clone(), number.into());
+    }
+    for name in names {
+        let variable = format!("NOUKAI_LIMITS_{}", name.to_uppercase());
+        if let Some(value) = number::<u64>(env, &variable)? {
+            all.insert(name, value.into());
+        }
+    }
+    let camel = all.into_iter().map(|(name, value)| (camel(&name), value)).collect();
+    serde_json::from_value(serde_json::Value::Object(camel)).map_err(|error| ConfigError(format!("`limits`: {error}")))
+}
+
+/// Limits by their names in the file.
+fn snake(limits: &Limits) -> serde_json::Map<String, serde_json::Value> {
+    let fields = match serde_json::to_value(limits) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let snake = |name: &str| {
+        name.chars().fold(String::new(), |mut text, c| {
+            if c.is_ascii_uppercase() {
+                text.push('_');
+            }
+            text.push(c.to_ascii_lowercase());
+            text
+        })
+    };
+    fields.into_iter().map(|(name, value)| (snake(&name), value)).collect()
+}
+
+fn camel(name: &str) -> String {
+    let mut up = false;
+    name.chars().fold(String::new(), |mut text, c| {
+        if c == '_' {
+            up = true;
+        } else {
+            text.push(if std::mem::take(&mut up) { c.to_ascii_uppercase() } else { c });
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, env: &[(&str, &str)], flags: Overrides) -> Result<Config, ConfigError> {
+        let file = toml::from_str(file).map_err(|error| ConfigError(error.message().to_owned()))?;
+        let lookup = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Config::merge(file, &lookup, flags)
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_file_over_defaults() {
+        let file = "data = 'file'\norg = 'from-file'\n[limits]\ntools = 3\nattachments = 2";
+        let env = [("NOUKAI_DATA", "env"), ("NOUKAI_LIMITS_TOOLS", "5")];
+        let flags = Overrides { port: Some(9), ..Overrides::default() };
+        let config = load(file, &env, flags).unwrap();
+        assert_eq!(config.data, PathBuf::from("env"));
+        assert_eq!((config.org.as_str(), config.project.as_str()), ("from-file", "dev"));
+        assert_eq!((config.limits.tools, config.limits.attachments, config.limits.nesting), (5, 2, 16));
+        let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, ["127.0.0.1:9", "[::1]:9"]);
+    }
+
+    #[test]
+    fn a_key_is_never_sent_to_another_host_than_its_own() {
+        let env = [("NOUKAI_PROVIDER_BASE_URL", "http://127.0.0.1:1/v1"), ("OPENROUTER_API_KEY", "sk-canary")];
+        let config = load("", &env, Overrides::default()).unwrap();
+        assert!(config.provider.api_key.is_none());
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let config = load("[provider]\napi_key = 'sk-canary'", &[], Overrides::default()).unwrap();
+        assert!(config.provider.api_key.is_some());
+        assert!(!config.masked().contains("canary"), "{}", config.masked());
+        assert!(!format!("{config:?}").contains("canary"));
+        let again: File = toml::from_str(&config.masked()).unwrap();
+        assert_eq!(again.limits.len(), config_limits_len());
+    }
+
+    fn config_limits_len() -> usize {
+        snake(&Limits::default()).len()
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for (file, part) in [
+            ("workerz = 3", "workerz"),
+            ("[limits]\ntolls = 3", "limits.tolls"),
+            ("[limits]\ntools = -1", "limits.tools"),
+            ("org = 'A'", "org"),
+            ("[provider]\nbase_url = 'ftp://x'", "base_url"),
+        ] {
+            let error = load(file, &[], Overrides::default()).unwrap_err().to_string();
+            assert!(error.contains(part), "{file}: {error}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The handlers, a file per subject: translate, one call into `app`, translate back. No logic, no SQL, no spawn.
+
+pub(super) mod execute;
+pub(super) mod jobs;
+pub(super) mod keys;
+pub(super) mod meta;
+pub(super) mod runs;
+pub(super) mod sessions;
+pub(super) mod step;

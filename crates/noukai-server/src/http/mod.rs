@@ -1,0 +1,59 @@
+//! The HTTP transport: which route leads to which use case, and what a request passes on its way there.
+//!
+//! Owns routing, layers, wire errors, server-sent events and the OpenAPI document. Knows no flow, no run and no SQL:
+//! a handler translates, makes one call into `app`, and translates back. A protection belongs in a layer, where a new
+//! route cannot miss it, not in a handler.
+
+mod auth;
+mod body;
+mod error;
+mod extract;
+mod flow_request;
+mod handlers;
+mod idempotency;
+mod layers;
+mod openapi;
+mod query;
+mod reply;
+mod routes;
+mod serve;
+mod sse;
+
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+};
+pub use openapi::document;
+pub use serve::serve;
+
+use crate::app::App;
+
+/// Where the API lives. Public routes answer at the root, too.
+pub(crate) const PREFIX: &str = "/api/v1";
+
+/// Every route behind every layer.
+///
+/// A layer wraps what stands above it, so a request meets them from the bottom up.
+pub fn router(app: App) -> Router {
+    let guarded = routes::guarded()
+        // Inside the guard: without a key, nobody learns which addresses exist.
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        // Who calls, whether the path is theirs, whether they call too often. Before path, query or body are looked at.
+        .layer(from_fn_with_state(app.clone(), auth::guard));
+    let public = routes::public().method_not_allowed_fallback(error::method_not_allowed);
+    Router::new()
+        .nest(PREFIX, public.clone().merge(guarded))
+        .merge(public)
+        .fallback(error::not_found)
+        // A panic is one caller's 500 in our error shape; the server lives on.
+        .layer(from_fn(layers::catch_panic))
+        // API replies are one caller's own: no cache keeps them, no browser guesses their type.
+        .layer(from_fn(layers::private_replies))
+        // Outermost, so that each reply, a panic's too, carries its id, and each log line stands in its request's span.
+        .layer(from_fn(layers::request_id))
+        .with_state(app)
+}
+
+#[cfg(test)]
+mod tests;

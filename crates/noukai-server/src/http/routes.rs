@@ -1,0 +1,98 @@
+//! The route table, and which of its rows need no key. The router is built from it and the OpenAPI document is checked
+//! against it. Holds no logic.
+
+use axum::{
+    Router,
+    routing::{MethodRouter, delete, get, post},
+};
+
+use super::handlers::{execute, jobs, keys, meta, runs, sessions, step};
+use crate::app::App;
+
+/// One row of the table.
+pub(crate) struct Route {
+    /// In upper case.
+    pub method: &'static str,
+    /// Below [`super::PREFIX`].
+    pub path: &'static str,
+    /// The handler's name; rows that share a handler share its description in the OpenAPI document.
+    pub name: &'static str,
+    handler: fn() -> MethodRouter<App>,
+}
+
+/// The only routes that answer without an API key. Everything else is authenticated by default.
+pub(crate) const PUBLIC: &[&str] = &["/health", "/ready", "/openapi.json"];
+
+macro_rules! routes {
+    ($($method:ident $path:literal $module:ident::$handler:ident,)+) => {
+        /// Every route.
+        pub(crate) const ROUTES: &[Route] = &[$(Route {
+            method: method_name(stringify!($method).as_bytes()),
+            path: $path,
+            name: concat!(stringify!($module), "::", stringify!($handler)),
+            handler: || $method($module::$handler),
+        }),+];
+    };
+}
+
+routes! {
+    get    "/health"                                                                   meta::health,
+    get    "/ready"                                                                    meta::ready,
+    get    "/openapi.json"                                                             meta::openapi,
+    get    "/limits"                                                                   meta::limits,
+
+    post   "/seq/{org}/{project}/{flow}/execute"                                       execute::execute,
+    post   "/seq/{org}/{project}/{flow}/{version}/execute"                             execute::execute,
+    post   "/seq/{org}/{project}/{flow}/step"                                          step::step,
+    post   "/seq/{org}/{project}/{flow}/{version}/step"                                step::step,
+    post   "/seq/{org}/{project}/{flow}/jobs"                                          jobs::submit,
+    post   "/seq/{org}/{project}/{flow}/{version}/jobs"                                jobs::submit,
+    get    "/seq/{org}/{project}/{flow}/jobs/{execution_id}"                           jobs::poll,
+    delete "/seq/{org}/{project}/{flow}/jobs/{execution_id}"                           jobs::cancel,
+
+    get    "/seq/{org}/{project}/{flow}/runs/{execution_id}"                           runs::summary,
+    get    "/seq/{org}/{project}/{flow}/runs/{execution_id}/trace"                     runs::trace,
+    get    "/seq/{org}/{project}/{flow}/runs/{execution_id}/steps/{step_id}/trace"     runs::step_trace,
+    get    "/seq/{org}/{project}/{flow}/runs/{execution_id}/trace/stream"              runs::follow,
+    get    "/seq/sessions/{session_id}"                                                sessions::session,
+
+    get    "/flow-runs"                                                                runs::list,
+    get    "/flow-runs/{execution_id}/trace"                                           runs::trace,
+    get    "/flow-runs/{execution_id}/steps/{step_id}/trace"                           runs::step_trace,
+    get    "/flow-runs/{execution_id}/trace/stream"                                    runs::follow,
+
+    post   "/keys"                                                                     keys::create,
+    get    "/keys"                                                                     keys::list,
+    get    "/keys/verify"                                                              keys::verify,
+    delete "/keys/{key_id}"                                                            keys::revoke,
+}
+
+/// Routes that need no key.
+pub(super) fn public() -> Router<App> {
+    table(|route| route.is_public())
+}
+
+/// Routes that need one.
+pub(super) fn guarded() -> Router<App> {
+    table(|route| !route.is_public())
+}
+
+fn table(wanted: fn(&Route) -> bool) -> Router<App> {
+    let rows = ROUTES.iter().filter(|route| wanted(route));
+    rows.fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+}
+
+impl Route {
+    /// Whether it answers without an API key.
+    pub fn is_public(&self) -> bool {
+        PUBLIC.contains(&self.path)
+    }
+}
+
+const fn method_name(function: &[u8]) -> &'static str {
+    match function {
+        b"get" => "GET",
+        b"post" => "POST",
+        _ => "DELETE",
+    }
+}

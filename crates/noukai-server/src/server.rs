@@ -1,0 +1,173 @@
+//! A running server: wiring, listeners, start and end. The only place that names concrete backends.
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use noukai_engine::{Model, SystemClock};
+use noukai_models::{Egress, Models, OpenAiCompatible, ProviderConfig};
+use noukai_store::{Durability, SqliteOptions, SqliteStore, Store};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{App, Parts},
+    config::Config,
+    http,
+    jobs::Workers,
+};
+
+/// The database's file in the data directory.
+const DATABASE: &str = "noukai.db";
+/// Writes that may wait for a commit.
+const WRITE_QUEUE: usize = 20_000;
+/// Free ports tried before giving up on one for all addresses.
+const PORT_TRIES: u32 = 20;
+
+/// Why a server could not start, in one line that says what to do.
+#[derive(Debug, Clone)]
+pub struct StartError(String);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl App {
+    /// Opens the use cases on a data directory, without listening and without workers. May stand beside a running
+    /// server on the same directory.
+    ///
+    /// # Errors
+    /// A damaged or newer database; a provider that cannot be used as configured.
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        let store = open_store(config)?;
+        let model = models(config)?;
+        let app = Self::new(Parts {
+            store,
+            model,
+            clock: Arc::new(SystemClock),
+            limits: config.limits.clone(),
+            capture: config.capture,
+            data: config.data.clone(),
+        });
+        app.ready().await.map_err(|error| StartError(error.context.unwrap_or(error.message)))?;
+        Ok(app)
+    }
+}
+
+fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let durability = if config.database.survive_power_loss { Durability::Full } else { Durability::Normal };
+    let path = config.data.join(DATABASE);
+    let options = SqliteOptions { path: Some(path), durability, queue: WRITE_QUEUE };
+    SqliteStore::open(options).map(|store| Arc::new(store) as Arc<dyn Store>).map_err(|error| StartError(error.to_string()))
+}
+
+fn models(config: &Config) -> Result<Arc<dyn Model>, StartError> {
+    let wrong = |error: &dyn fmt::Display| StartError(format!("the model provider: {error}"));
+    let settings = &config.provider;
+    let provider = match settings.api_key.clone() {
+        Some(key) => {
+            let egress = Egress::new().map_err(|error| wrong(&error))?;
+            let provider = ProviderConfig {
+                timeout: Duration::from_secs(config.limits.block_seconds),
+                ..ProviderConfig::at(settings.base_url.clone(), key)
+            };
+            Some(OpenAiCompatible::new(provider, egress).map_err(|error| wrong(&error))?)
+        }
+        None => None,
+    };
+    Ok(Arc::new(Models::new(provider, settings.default_model.clone())))
+}
+
+/// A server that accepts requests.
+pub struct Server {
+    app: App,
+    address: SocketAddr,
+    grace: Duration,
+    accepting: CancellationToken,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Binds, opens, recovers, and accepts.
+    ///
+    /// # Errors
+    /// A port that is taken; everything of [`App::open`].
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let listeners = bind(&config.listen).await?;
+        let address = listeners.first().and_then(|listener| listener.local_addr().ok());
+        let address = address.ok_or_else(|| StartError("no address to listen on".to_owned()))?;
+        let app = App::open(&config).await?;
+        app.recover().await.map_err(|error| StartError(error.context.unwrap_or(error.message)))?;
+        Workers::start(&app, config.workers);
+        drop(app.spawn(app.clone().keep_up()));
+        let accepting = CancellationToken::new();
+        let router = http::router(app.clone());
+        let serve = |listener| tokio::spawn(http::serve(listener, router.clone(), accepting.clone()));
+        let listeners = listeners.into_iter().map(serve).collect();
+        Ok(Self { app, address, grace: config.grace, accepting, listeners })
+    }
+
+    /// Where it listens, such as `http://127.0.0.1:8080`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Its use cases.
+    pub const fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Stops accepting, lets what is under way come to its end within the grace period, and closes the store.
+    pub async fn shutdown(self) {
+        self.app.stopping().cancel();
+        self.accepting.cancel();
+        let drained = futures::future::join_all(self.listeners);
+        // Connections that outlast the grace period are cut.
+        let _ = tokio::time::timeout(self.grace, drained).await;
+        self.app.close_within(self.grace).await;
+    }
+}
+
+/// Binds all addresses. With port 0 all get the same free port; an address family this machine lacks is left out as
+/// long as another is there.
+async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+    for _ in 0..PORT_TRIES {
+        match bind_once(addresses).await {
+            Err(error) if error.1 => {}
+            done => return done.map_err(|error| StartError(error.0)),
+        }
+    }
+    Err(StartError("found no port that is free on all addresses; name one".to_owned()))
+}
+
+/// The error says whether another free port may help.
+async fn bind_once(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, (String, bool)> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    for address in addresses {
+        let mut address = *address;
+        let chosen = listeners.first().and_then(|first| first.local_addr().ok());
+        let follows = address.port() == 0 && chosen.is_some();
+        if let (true, Some(chosen)) = (follows, chosen) {
+            address.set_port(chosen.port());
+        }
+        match TcpListener::bind(address).await {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable && !listeners.is_empty() => {
+                tracing::info!(%address, "this machine lacks the address; going on without it");
+            }
+            Err(error) => return Err((cannot_listen(address, &error), follows)),
+        }
+    }
+    Ok(listeners)
+}
+
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("port {} is taken on {}; stop what uses it or choose another port", address.port(), address.ip())
+        }
+        _ => format!("cannot listen on {address}: {error}"),
+    }
+}

@@ -1,0 +1,137 @@
+//! How many writes a second the store takes: `cargo run --release -p noukai-store --example append_bench`.
+//!
+//! Each run is three appends of two events, every one awaited, as the engine does it. Arguments: `full` waits for the
+//! disk with every commit; a path names the file, which must not exist yet.
+
+use std::{
+    error::Error,
+    io::Write as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use noukai_api::{CaptureMode, RunStatus, Tokens, TriggerType};
+use noukai_store::*;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const LASTING: Duration = Duration::from_secs(5);
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    let mut options = SqliteOptions::default();
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "full" => options.durability = Durability::Full,
+            path => options.path = Some(PathBuf::from(path)),
+        }
+    }
+    let store = SqliteStore::open(options)?;
+    let now = OffsetDateTime::now_utc();
+    let project = store.ensure_project("acme", "demo", Uuid::now_v7(), ProjectId(Uuid::now_v7()), now).await?.id;
+    for concurrent in [1, 64, 512] {
+        let line = measure(&store, project, concurrent).await?;
+        writeln!(std::io::stdout(), "{line}")?;
+    }
+    let closing = Instant::now();
+    store.close().await;
+    writeln!(std::io::stdout(), "closed in {:?}", closing.elapsed())?;
+    Ok(())
+}
+
+async fn measure(store: &SqliteStore, project: ProjectId, concurrent: usize) -> Outcome<String> {
+    let start = Instant::now();
+    let tasks: Vec<_> =
+        (0..concurrent).map(|_| tokio::spawn(worker(store.clone(), project, start + LASTING))).collect();
+    let mut waits = Vec::new();
+    for task in tasks {
+        waits.extend(task.await??);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    waits.sort_unstable();
+    let at = |share: usize| waits.get(waits.len() * share / 1_000).copied().unwrap_or_default();
+    let appends = waits.len() as f64 / seconds;
+    Ok(format!(
+        "{concurrent:>4} runs at a time: {appends:>7.0} appends/s, {:>6.0} runs/s; an append waits {:?} (p50), {:?} (p99), \
+         {:?} (p99.9)",
+        appends / 3.0,
+        at(500),
+        at(990),
+        at(999)
+    ))
+}
+
+/// Runs until `end`; how long each append took.
+async fn worker(store: SqliteStore, project: ProjectId, end: Instant) -> Outcome<Vec<Duration>> {
+    let mut waits = Vec::new();
+    while Instant::now() < end {
+        for write in run(project) {
+            let start = Instant::now();
+            store.append(write).stored().await?;
+            waits.push(start.elapsed());
+        }
+    }
+    Ok(waits)
+}
+
+fn run(project: ProjectId) -> [RunWrite; 3] {
+    let record = record(project, RunId(Uuid::now_v7()));
+    let inputs = format!(r#"{{"v":1,"message":"{}"}}"#, "m".repeat(200));
+    let write = |first, create, change| RunWrite {
+        project_id: project,
+        run_id: record.id,
+        create,
+        change,
+        events: vec![event(first), event(first + 1)],
+        fence: None,
+    };
+    [
+        write(1, Some(Box::new(NewRun { record: record.clone(), inputs, job: false })), None),
+        write(3, None, None),
+        write(5, None, Some(RunChange::Finished(Box::new(finish())))),
+    ]
+}
+
+fn event(seq: u64) -> NewEvent {
+    let payload = format!(r#"{{"v":1,"text":"{}"}}"#, "p".repeat(300));
+    NewEvent { seq, kind: "step_completed", payload, state: seq.is_multiple_of(2).then(|| r#"{"v":1}"#.to_owned()) }
+}
+
+fn finish() -> RunFinish {
+    RunFinish {
+        status: RunStatus::Completed,
+        at: OffsetDateTime::now_utc(),
+        duration_ms: 1,
+        tokens: Tokens::new(10, 20),
+        cost_usd: Some("0.0001".into()),
+        error: None,
+        job_result: None,
+        keep_inputs: false,
+    }
+}
+
+fn record(project_id: ProjectId, id: RunId) -> RunRecord {
+    RunRecord {
+        id,
+        project_id,
+        flow_id: FlowId(Uuid::from_u128(7)),
+        flow_slug: "triage".into(),
+        version: 1,
+        hash: "0".repeat(64),
+        trigger: TriggerType::Execute,
+        status: RunStatus::Running,
+        capture: CaptureMode::MetadataOnly,
+        session_id: None,
+        step_count: 2,
+        started_at: OffsetDateTime::now_utc(),
+        completed_at: None,
+        duration_ms: None,
+        tokens: Tokens::default(),
+        cost_usd: None,
+        last_seq: 0,
+        pauses: 0,
+        error: None,
+    }
+}

@@ -1,0 +1,287 @@
+//! One step of a run's life, as the writer stores it: creation, change of status, events.
+//!
+//! Owns every statement that moves a run on. Each carries its guards in its `WHERE`: the tenant, the statuses it may
+//! come from, and the sequence number that the events must follow.
+
+use noukai_api::RunStatus;
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use time::OffsetDateTime;
+
+use super::{
+    hub::Effects,
+    rows::{Micros, clamp},
+};
+use crate::{Lease, NewEvent, NewRun, ProjectId, Resumed, RunChange, RunFinish, RunId, RunWrite, StoreError};
+
+const INSERT_RUN: &str = "INSERT INTO runs (id, project_id, flow_id, flow_slug, version, hash, trigger_type, status, \
+    status_at, capture, session_id, step_count, started_at, completed_at, duration_ms, prompt_tokens, \
+    completion_tokens, total_tokens, cost_usd, last_seq, pauses, error) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+
+const INSERT_INPUTS: &str = "INSERT INTO run_inputs (run_id, inputs) VALUES ($1, $2)";
+
+const INSERT_JOB: &str = "INSERT INTO jobs (run_id, project_id, enqueued_at, claims) VALUES ($1, $2, $3, 0)";
+
+const INSERT_EVENT: &str = "INSERT INTO run_events (run_id, seq, kind, payload, state) VALUES ($1, $2, $3, $4, $5)";
+
+const HOLDS_LEASE: &str = "SELECT 1 FROM jobs \
+    WHERE run_id = $1 AND project_id = $2 AND lease_owner = $3 AND claims = $4 AND finished_at IS NULL";
+
+const ADVANCE: &str = "UPDATE runs SET last_seq = $1 WHERE id = $2 AND project_id = $3 AND last_seq = $4 \
+    AND status IN ('pending', 'running', 'paused')";
+
+const START: &str = "UPDATE runs SET last_seq = $1, status = 'running' \
+    WHERE id = $2 AND project_id = $3 AND last_seq = $4 AND status IN ('pending', 'paused', $5)";
+
+const PAUSE: &str = "UPDATE runs SET last_seq = $1, status = 'paused', status_at = $2, prompt_tokens = $3, \
+    completion_tokens = $4, total_tokens = $5, cost_usd = $6, pauses = pauses + $7 \
+    WHERE id = $8 AND project_id = $9 AND last_seq = $10 AND status IN ('pending', 'running')";
+
+const KEEP_PAUSE: &str = "INSERT INTO run_pauses (run_id, pause) VALUES ($1, $2) \
+    ON CONFLICT (run_id) DO UPDATE SET pause = excluded.pause";
+
+const FORGET_PAUSE: &str = "DELETE FROM run_pauses WHERE run_id = $1";
+
+const FINISH: &str = "UPDATE runs SET last_seq = $1, status = $2, completed_at = $3, duration_ms = $4, \
+    prompt_tokens = $5, completion_tokens = $6, total_tokens = $7, cost_usd = $8, error = $9 \
+    WHERE id = $10 AND project_id = $11 AND last_seq = $12 AND status IN ('pending', 'running', 'paused') \
+    RETURNING pauses";
+
+const FORGET_STATES: &str = "UPDATE run_events SET state = NULL WHERE run_id = $1 AND state IS NOT NULL";
+
+const FORGET_INPUTS: &str = "DELETE FROM run_inputs WHERE run_id = $1";
+
+const FINISH_JOB: &str = "UPDATE jobs SET finished_at = $1, result = $2, lease_owner = NULL, lease_until = NULL \
+    WHERE run_id = $3 AND finished_at IS NULL";
+
+const RESUME: &str = "UPDATE runs SET status = 'running', status_at = $1, completed_at = NULL, duration_ms = NULL, \
+    error = NULL WHERE id = $2 AND project_id = $3 AND pauses = $4 AND status IN ('paused', $5, $6)";
+
+const STANDING: &str = "SELECT status, last_seq FROM runs WHERE id = $1 AND project_id = $2";
+
+/// Stores all of it, or fails with nothing stored: the caller undoes what a failure leaves.
+pub(super) fn apply(db: &Connection, effects: &mut Effects, write: &RunWrite) -> Result<(), StoreError> {
+    if let Some(lease) = &write.fence {
+        check_lease(db, write, lease)?;
+    }
+    if let Some(new) = &write.create {
+        create(db, effects, write, new)?;
+    }
+    change(db, write)?;
+    let ends = matches!(write.change, Some(RunChange::Finished(_)));
+    insert_events(db, write.run_id, &write.events, ends)?;
+    effects.run(write.run_id);
+    Ok(())
+}
+
+/// Sequence numbers before and after a write's events.
+struct Steps {
+    from: i64,
+    to: i64,
+}
+
+/// Events follow what is stored without a gap. A write without events fits anywhere, so it says where the run is.
+fn steps(db: &Connection, write: &RunWrite) -> Result<Steps, StoreError> {
+    let Some(first) = write.events.first() else {
+        let (_, seq) = standing(db, write.project_id, write.run_id)?;
+        return Ok(Steps { from: seq, to: seq });
+    };
+    if write.events.windows(2).any(|pair| pair[1].seq != pair[0].seq + 1) {
+        return Err(StoreError::Conflict(format!("run {}: the events of one write have a gap", write.run_id)));
+    }
+    let from = clamp(first.seq) - 1;
+    Ok(Steps { from, to: from + clamp(write.events.len()) })
+}
+
+fn check_lease(db: &Connection, write: &RunWrite, lease: &Lease) -> Result<(), StoreError> {
+    let held = db.prepare_cached(HOLDS_LEASE)?.exists(params![
+        write.run_id.0,
+        write.project_id.0,
+        lease.owner,
+        lease.claim
+    ])?;
+    if held { Ok(()) } else { Err(StoreError::Fenced) }
+}
+
+fn create(db: &Connection, effects: &mut Effects, write: &RunWrite, new: &NewRun) -> Result<(), StoreError> {
+    insert_run(db, write, new)?;
+    db.prepare_cached(INSERT_INPUTS)?.execute(params![write.run_id.0, new.inputs])?;
+    if new.job {
+        let at = Micros(new.record.started_at);
+        db.prepare_cached(INSERT_JOB)?.execute(params![write.run_id.0, write.project_id.0, at])?;
+        effects.job();
+    }
+    Ok(())
+}
+
+fn insert_run(db: &Connection, write: &RunWrite, new: &NewRun) -> rusqlite::Result<()> {
+    let run = &new.record;
+    let row = params![
+        write.run_id.0,
+        write.project_id.0,
+        run.flow_id.0,
+        run.flow_slug,
+        run.version,
+        run.hash,
+        run.trigger.as_str(),
+        run.status.as_str(),
+        Micros(run.started_at),
+        run.capture.as_str(),
+        run.session_id,
+        run.step_count,
+        Micros(run.started_at),
+        run.completed_at.map(Micros),
+        run.duration_ms.map(clamp),
+        clamp(run.tokens.prompt),
+        clamp(run.tokens.completion),
+        clamp(run.tokens.total),
+        run.cost_usd,
+        0,
+        run.pauses,
+        run.error
+    ];
+    db.prepare_cached(INSERT_RUN)?.execute(row).map(drop)
+}
+
+fn change(db: &Connection, write: &RunWrite) -> Result<(), StoreError> {
+    match &write.change {
+        None if write.events.is_empty() => Ok(()),
+        None => {
+            let steps = steps(db, write)?;
+            let row = params![steps.to, write.run_id.0, write.project_id.0, steps.from];
+            guarded(db, write, ADVANCE, row, "take more events")
+        }
+        Some(RunChange::Running) => start(db, write),
+        Some(RunChange::Paused { .. }) => pause(db, write),
+        Some(RunChange::Finished(finish)) => end(db, write, finish),
+    }
+}
+
+/// A job that is claimed again is `running` already; only its worker may say so once more.
+fn start(db: &Connection, write: &RunWrite) -> Result<(), StoreError> {
+    let steps = steps(db, write)?;
+    let also = if write.fence.is_some() { RunStatus::Running } else { RunStatus::Pending };
+    let row = params![steps.to, write.run_id.0, write.project_id.0, steps.from, also.as_str()];
+    guarded(db, write, START, row, "start")
+}
+
+fn pause(db: &Connection, write: &RunWrite) -> Result<(), StoreError> {
+    let Some(RunChange::Paused { tokens, cost_usd, at, pause }) = &write.change else { return Ok(()) };
+    let steps = steps(db, write)?;
+    let row = params![
+        steps.to,
+        Micros(*at),
+        clamp(tokens.prompt),
+        clamp(tokens.completion),
+        clamp(tokens.total),
+        cost_usd,
+        i64::from(pause.is_some()),
+        write.run_id.0,
+        write.project_id.0,
+        steps.from
+    ];
+    guarded(db, write, PAUSE, row, "pause")?;
+    keep_pause(db, write.run_id, pause.as_deref()).map_err(StoreError::from)
+}
+
+fn keep_pause(db: &Connection, run: RunId, pause: Option<&str>) -> rusqlite::Result<()> {
+    match pause {
+        Some(pause) => db.prepare_cached(KEEP_PAUSE)?.execute(params![run.0, pause]),
+        None => db.prepare_cached(FORGET_PAUSE)?.execute([run.0]),
+    }
+    .map(drop)
+}
+
+fn end(db: &Connection, write: &RunWrite, finish: &RunFinish) -> Result<(), StoreError> {
+    if !finish.status.is_final() {
+        return Err(StoreError::Conflict(format!("a run does not end as {}", finish.status.as_str())));
+    }
+    let steps = steps(db, write)?;
+    let row = params![
+        steps.to,
+        finish.status.as_str(),
+        Micros(finish.at),
+        clamp(finish.duration_ms),
+        clamp(finish.tokens.prompt),
+        clamp(finish.tokens.completion),
+        clamp(finish.tokens.total),
+        finish.cost_usd,
+        finish.error,
+        write.run_id.0,
+        write.project_id.0,
+        steps.from
+    ];
+    let pauses: Option<u32> = db.prepare_cached(FINISH)?.query_row(row, |row| row.get(0)).optional()?;
+    let pauses = pauses.ok_or_else(|| refusal(db, write, "end"))?;
+    tidy(db, write.run_id, finish, pauses).map_err(StoreError::from)
+}
+
+/// Lets go of what only a run that may go on needs.
+fn tidy(db: &Connection, run: RunId, finish: &RunFinish, pauses: u32) -> rusqlite::Result<()> {
+    db.prepare_cached(FORGET_STATES)?.execute([run.0])?;
+    if pauses > 0 {
+        db.prepare_cached(FORGET_PAUSE)?.execute([run.0])?;
+    }
+    if !finish.keep_inputs {
+        db.prepare_cached(FORGET_INPUTS)?.execute([run.0])?;
+    }
+    db.prepare_cached(FINISH_JOB)?.execute(params![Micros(finish.at), finish.job_result, run.0]).map(drop)
+}
+
+fn insert_events(db: &Connection, run: RunId, events: &[NewEvent], ends: bool) -> rusqlite::Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mut insert = db.prepare_cached(INSERT_EVENT)?;
+    for event in events {
+        let state = event.state.as_deref().filter(|_| !ends);
+        insert.execute(params![run.0, clamp(event.seq), event.kind, event.payload, state])?;
+    }
+    Ok(())
+}
+
+/// Takes a paused run on; see [`crate::Runs::resume`].
+pub(super) fn resume(
+    db: &Connection,
+    effects: &mut Effects,
+    (project, run): (ProjectId, RunId),
+    pauses: u32,
+    from_final: bool,
+    at: OffsetDateTime,
+) -> Result<Resumed, StoreError> {
+    let also = if from_final { ["completed", "failed"] } else { ["paused", "paused"] };
+    let row = params![Micros(at), run.0, project.0, pauses, also[0], also[1]];
+    if db.prepare_cached(RESUME)?.execute(row)? == 0 {
+        return Ok(Resumed::Lost);
+    }
+    effects.run(run);
+    Ok(Resumed::Claimed)
+}
+
+/// Runs a statement that must change one row.
+fn guarded(
+    db: &Connection,
+    write: &RunWrite,
+    sql: &str,
+    row: &[&dyn ToSql],
+    wish: &'static str,
+) -> Result<(), StoreError> {
+    let changed = db.prepare_cached(sql)?.execute(row)?;
+    if changed == 1 { Ok(()) } else { Err(refusal(db, write, wish)) }
+}
+
+/// Why a guarded statement found no row.
+fn refusal(db: &Connection, write: &RunWrite, wish: &'static str) -> StoreError {
+    let (status, seq) = match standing(db, write.project_id, write.run_id) {
+        Ok(standing) => standing,
+        Err(error) => return error,
+    };
+    let next = write.events.first().map_or(String::new(), |event| format!(" with event {}", event.seq));
+    StoreError::Conflict(format!("run {} is {status} at event {seq}, it cannot {wish}{next}", write.run_id))
+}
+
+fn standing(db: &Connection, project: ProjectId, run: RunId) -> Result<(String, i64), StoreError> {
+    let mut found = db.prepare_cached(STANDING)?;
+    let standing = found.query_row([run.0, project.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    standing.ok_or_else(|| StoreError::Conflict(format!("the project has no run {run}")))
+}

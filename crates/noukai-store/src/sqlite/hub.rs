@@ -1,0 +1,133 @@
+//! Who waits for which run, in this process. Owns the watch channels; must not touch the database.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::RunId;
+
+const SHARDS: usize = 16;
+
+/// What an operation wants made known once it is committed.
+#[derive(Default)]
+pub(super) struct Effects {
+    runs: Vec<RunId>,
+    jobs: bool,
+}
+
+impl Effects {
+    /// Something of the run was stored.
+    pub(super) fn run(&mut self, id: RunId) {
+        self.runs.push(id);
+    }
+
+    /// A job may be claimed.
+    pub(super) fn job(&mut self) {
+        self.jobs = true;
+    }
+
+    /// Where it stands, to come back to.
+    pub(super) fn mark(&self) -> (usize, bool) {
+        (self.runs.len(), self.jobs)
+    }
+
+    /// Forgets what came after the mark.
+    pub(super) fn back_to(&mut self, (runs, jobs): (usize, bool)) {
+        self.runs.truncate(runs);
+        self.jobs = jobs;
+    }
+}
+
+/// A run's channel exists only while someone listens.
+pub(super) struct Hub {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    jobs: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Shard {
+    senders: HashMap<RunId, watch::Sender<u64>>,
+    sweep_at: usize,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Self { shards, hasher: RandomState::new(), jobs: watch::Sender::new(0) }
+    }
+}
+
+impl Hub {
+    pub(super) fn watch(&self, id: RunId) -> watch::Receiver<u64> {
+        let mut shard = self.shard(id).lock();
+        shard.sweep();
+        shard.senders.entry(id).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+
+    pub(super) fn watch_jobs(&self) -> watch::Receiver<u64> {
+        self.jobs.subscribe()
+    }
+
+    /// Wakes those who wait; called by the writer after a commit.
+    pub(super) fn announce(&self, effects: &mut Effects) {
+        for id in effects.runs.drain(..) {
+            self.wake(id);
+        }
+        if std::mem::take(&mut effects.jobs) {
+            self.jobs.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    fn wake(&self, id: RunId) {
+        let mut shard = self.shard(id).lock();
+        let Some(sender) = shard.senders.get(&id) else { return };
+        if sender.receiver_count() == 0 {
+            shard.senders.remove(&id);
+        } else {
+            sender.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    fn shard(&self, id: RunId) -> &Mutex<Shard> {
+        let hash = self.hasher.hash_one(id) as usize;
+        &self.shards[hash % SHARDS]
+    }
+}
+
+impl Shard {
+    /// Lets go of channels nobody listens to, once their number has doubled since the last time.
+    fn sweep(&mut self) {
+        if self.senders.len() >= self.sweep_at {
+            self.senders.retain(|_, sender| sender.receiver_count() > 0);
+            self.sweep_at = (self.senders.len() * 2).max(64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn channels_go_with_their_listeners() {
+        let hub = Hub::default();
+        let id = RunId(Uuid::now_v7());
+        let receiver = hub.watch(id);
+        drop(receiver);
+        let mut effects = Effects::default();
+        effects.run(id);
+        hub.announce(&mut effects);
+        for _ in 0..10_000 {
+            let _ = hub.watch(RunId(Uuid::now_v7()));
+        }
+        let left: usize = hub.shards.iter().map(|shard| shard.lock().senders.len()).sum();
+        assert!(left <= SHARDS * 64, "{left} channels left");
+    }
+}

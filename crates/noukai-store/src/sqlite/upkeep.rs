@@ -1,0 +1,120 @@
+//! Start, upkeep, end: readiness, recovery after a restart, what is deleted and when space is given back.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{
+    SqliteStore, claims, idempotency, migrations,
+    rows::{Micros, run_columns},
+    runs,
+};
+use crate::{RunRecord, StoreError, Upkeep};
+
+/// Most runs that one operation deletes: other writes wait no longer than that takes.
+const BATCH: u32 = 64;
+
+/// Most pages given back to the file system at a time.
+const PAGES: &str = "PRAGMA incremental_vacuum(256)";
+
+const INTERRUPTED: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs r WHERE r.status = 'running' AND r.completed_at IS NULL AND r.trigger_type IN ('execute', 'step') \
+     ORDER BY r.id"
+);
+
+const PAUSED_SINCE: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs r WHERE r.status = 'paused' AND r.completed_at IS NULL AND r.status_at < $1 \
+     ORDER BY r.status_at LIMIT $2"
+);
+
+const ENDED_BEFORE: &str = "SELECT id FROM runs WHERE completed_at IS NOT NULL AND completed_at < $1 \
+    ORDER BY completed_at LIMIT $2";
+
+const DELETE_RUN: [&str; 5] = [
+    "DELETE FROM run_events WHERE run_id = $1",
+    "DELETE FROM run_inputs WHERE run_id = $1",
+    "DELETE FROM run_pauses WHERE run_id = $1",
+    "DELETE FROM jobs WHERE run_id = $1",
+    "DELETE FROM runs WHERE id = $1",
+];
+
+#[async_trait]
+impl Upkeep for SqliteStore {
+    async fn ready(&self) -> Result<(), StoreError> {
+        if !self.0.writer.is_open() {
+            return Err(StoreError::Closed);
+        }
+        let found = self.point(|db| Ok(migrations::number(db)?))?;
+        if found == migrations::CURRENT {
+            return Ok(());
+        }
+        Err(StoreError::Newer(format!(
+            "the schema of {} became {found} while this release, which knows {}, has it open: restart with the release \
+             that changed it",
+            self.path().display(),
+            migrations::CURRENT
+        )))
+    }
+
+    async fn recover(&self) -> Result<Vec<RunRecord>, StoreError> {
+        self.write(|db, effects| {
+            claims::release_all(db, effects)?;
+            idempotency::forget_unanswered(db)?;
+            Ok(runs::many(db, INTERRUPTED, &[])?)
+        })
+        .await
+    }
+
+    async fn paused_since(&self, before: OffsetDateTime, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
+        self.list(move |db| Ok(runs::many(db, PAUSED_SINCE, params![Micros(before), limit])?)).await
+    }
+
+    async fn prune(&self, before: OffsetDateTime, keys_before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
+        let runs = self.in_batches(prune_runs, before, limit).await?;
+        self.in_batches(idempotency::forget_old, keys_before, limit).await?;
+        self.write(|db, _| Ok(db.execute_batch(PAGES)?)).await?;
+        Ok(runs)
+    }
+
+    async fn close(&self) {
+        let store = self.clone();
+        // Fails only where the runtime itself ends, and then the drop of the last handle closes.
+        let _ = tokio::task::spawn_blocking(move || store.0.readers.close()).await;
+        self.0.writer.close().await;
+    }
+}
+
+/// Deletes some of what is older than a time: at most so many; how many went.
+type Delete = fn(&Connection, OffsetDateTime, u32) -> Result<u32, StoreError>;
+
+impl SqliteStore {
+    /// Deletes a batch at a time until `limit` are gone, or none is left to go.
+    async fn in_batches(&self, delete: Delete, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
+        let mut gone = 0;
+        while gone < limit {
+            let some = BATCH.min(limit - gone);
+            let went = self.write(move |db, _| delete(db, before, some)).await?;
+            gone += went;
+            if went < some {
+                break;
+            }
+        }
+        Ok(gone)
+    }
+}
+
+fn prune_runs(db: &Connection, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
+    let mut ended = db.prepare_cached(ENDED_BEFORE)?;
+    let ids = ended.query_map(params![Micros(before), limit], |row| row.get(0))?.collect::<Result<Vec<Uuid>, _>>()?;
+    for id in &ids {
+        for sql in DELETE_RUN {
+            db.prepare_cached(sql)?.execute([id])?;
+        }
+    }
+    Ok(u32::try_from(ids.len()).unwrap_or(u32::MAX))
+}

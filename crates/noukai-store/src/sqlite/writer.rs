@@ -1,0 +1,329 @@
+//! The writer: one thread that owns the one connection that writes, and groups what waits into one commit.
+//!
+//! Knows nothing of what an operation does. Nothing else may write to the database.
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    database,
+    hub::{Effects, Hub},
+};
+use crate::{StoreError, Ticket};
+
+/// Most operations in one transaction: bounds how long the first of them waits for the last.
+const GROUP: usize = 512;
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// The callers' end.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Message>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Its sender lives as long as the thread.
+    ended: watch::Receiver<()>,
+}
+
+enum Message {
+    Run(Box<dyn Operation>),
+    Close,
+}
+
+impl Writer {
+    pub(super) fn start(db: Connection, hub: Arc<Hub>, queue: usize) -> Result<Self, StoreError> {
+        let (sender, receiver) = mpsc::channel(queue);
+        let (alive, ended) = watch::channel(());
+        let worker = Worker { db, hub, queue: receiver, group: Vec::with_capacity(GROUP), effects: Effects::default() };
+        let body = move || {
+            worker.run();
+            drop(alive);
+        };
+        let thread = thread::Builder::new().name("noukai-store-writer".into()).spawn(body).map_err(database)?;
+        Ok(Self { queue: Some(sender), thread: Mutex::new(Some(thread)), ended })
+    }
+
+    /// Queues an operation, waiting for room, and waits until it is stored.
+    pub(super) async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &mut Effects) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, outcome) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        queue.send(Message::Run(Call::boxed(work, reply))).await.map_err(|_| StoreError::Closed)?;
+        outcome.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Queues an operation without waiting for anything.
+    pub(super) fn enqueue<F>(&self, work: F) -> Ticket
+    where
+        F: FnOnce(&Connection, &mut Effects) -> Result<(), StoreError> + Send + 'static,
+    {
+        let (reply, ticket) = Ticket::new();
+        let Some(queue) = &self.queue else { return ticket };
+        let (message, error) = match queue.try_send(Message::Run(Call::boxed(work, reply))) {
+            Ok(()) => return ticket,
+            Err(mpsc::error::TrySendError::Full(message)) => (message, StoreError::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(message)) => (message, StoreError::Closed),
+        };
+        if let Message::Run(operation) = message {
+            operation.refuse(error);
+        }
+        ticket
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| !queue.is_closed())
+    }
+
+    /// Waits until everything queued is stored and the connection is closed.
+    pub(super) async fn close(&self) {
+        if let Some(queue) = &self.queue {
+            // Refused only by a writer that is closing already.
+            let _ = queue.send(Message::Close).await;
+        }
+        // Never sent to: it ends when the thread does.
+        while self.ended.clone().changed().await.is_ok() {}
+    }
+}
+
+impl Drop for Writer {
+    /// Lets the thread see the end of the queue, and waits for it.
+    fn drop(&mut self) {
+        self.queue = None;
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id())
+            && thread.join().is_err()
+        {
+            tracing::error!("the database's writer thread ended in a panic");
+        }
+    }
+}
+
+/// Something to do in a transaction, and someone to tell how it went.
+trait Operation: Send {
+    /// Does it; false where it failed and must be undone.
+    fn run(&mut self, db: &Connection, effects: &mut Effects) -> bool;
+
+    /// Tells its caller, after the commit or its failure.
+    fn answer(self: Box<Self>, failed: Option<&str>);
+
+    /// Tells its caller that it was not done.
+    fn refuse(self: Box<Self>, error: StoreError);
+}
+
+struct Call<T, F> {
+    work: Option<F>,
+    outcome: Result<T, StoreError>,
+    reply: Reply<T>,
+}
+
+impl<T, F> Call<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection, &mut Effects) -> Result<T, StoreError> + Send + 'static,
+{
+    fn boxed(work: F, reply: Reply<T>) -> Box<dyn Operation> {
+        Box::new(Self { work: Some(work), outcome: Err(StoreError::Closed), reply })
+    }
+}
+
+impl<T, F> Operation for Call<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection, &mut Effects) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, db: &Connection, effects: &mut Effects) -> bool {
+        if let Some(work) = self.work.take() {
+            self.outcome = work(db, effects);
+        }
+        self.outcome.is_ok()
+    }
+
+    fn answer(self: Box<Self>, failed: Option<&str>) {
+        let outcome = match (self.outcome, failed, self.work) {
+            (Ok(_), Some(failed), _) | (Err(_), Some(failed), Some(_)) => Err(StoreError::Database(failed.into())),
+            (outcome, _, _) => outcome,
+        };
+        // Nobody listens: the caller did not want to know.
+        let _ = self.reply.send(outcome);
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        let _ = self.reply.send(Err(error));
+    }
+}
+
+/// The thread's own.
+struct Worker {
+    db: Connection,
+    hub: Arc<Hub>,
+    queue: mpsc::Receiver<Message>,
+    group: Vec<Box<dyn Operation>>,
+    effects: Effects,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while let Some(first) = self.queue.blocking_recv() {
+            self.take(first);
+            while self.group.len() < GROUP {
+                let Ok(next) = self.queue.try_recv() else { break };
+                self.take(next);
+            }
+            self.store();
+        }
+        self.end();
+    }
+
+    /// After a close the queue takes nothing new, and ends once it is empty.
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Run(operation) => self.group.push(operation),
+            Message::Close => self.queue.close(),
+        }
+    }
+
+    /// Commits the group, then tells everyone. Watchers first: who has a ticket's answer may count on them.
+    fn store(&mut self) {
+        if self.group.is_empty() {
+            return;
+        }
+        let failed = self.transact().err().map(|error| error.to_string());
+        match &failed {
+            None => self.hub.announce(&mut self.effects),
+            Some(error) => {
+                tracing::error!(error, operations = self.group.len(), "a group of writes could not be stored");
+                self.effects = Effects::default();
+            }
+        }
+        for operation in self.group.drain(..) {
+            operation.answer(failed.as_deref());
+        }
+    }
+
+    fn transact(&mut self) -> rusqlite::Result<()> {
+        step(&self.db, "BEGIN IMMEDIATE")?;
+        let outcome = self.run_group().and_then(|()| step(&self.db, "COMMIT"));
+        if outcome.is_err() && !self.db.is_autocommit() {
+            step(&self.db, "ROLLBACK")?;
+        }
+        outcome
+    }
+
+    /// Each in its own savepoint, so that one that fails undoes only itself. A failure so grave that SQLite has
+    /// rolled all back by itself takes the savepoint with it, and so fails the group.
+    fn run_group(&mut self) -> rusqlite::Result<()> {
+        for operation in &mut self.group {
+            let mark = self.effects.mark();
+            step(&self.db, "SAVEPOINT operation")?;
+            if !operation.run(&self.db, &mut self.effects) {
+                step(&self.db, "ROLLBACK TO operation")?;
+                self.effects.back_to(mark);
+            }
+            step(&self.db, "RELEASE operation")?;
+        }
+        Ok(())
+    }
+
+    fn end(self) {
+        let folded = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = folded.and_then(|()| self.db.close().map_err(|(_, error)| error)) {
+            tracing::warn!(%error, "the database was closed without its log folded in; the next start does it");
+        }
+    }
+}
+
+fn step(db: &Connection, sql: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::RunId;
+
+    const TABLES: &str = "PRAGMA foreign_keys = ON; CREATE TABLE parents (id INTEGER PRIMARY KEY); \
+        CREATE TABLE notes (text TEXT, parent INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED);";
+
+    fn start(path: &Path) -> (Writer, Arc<Hub>) {
+        let db = Connection::open(path).unwrap();
+        db.execute_batch(TABLES).unwrap();
+        db.busy_timeout(Duration::ZERO).unwrap();
+        let hub = Arc::new(Hub::default());
+        (Writer::start(db, Arc::clone(&hub), 100).unwrap(), hub)
+    }
+
+    /// Holds the writer in an operation of its own until dropped, so that what is queued meanwhile is one group.
+    fn hold(writer: &Writer) -> std::sync::mpsc::Sender<()> {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let _ = writer.enqueue(move |_, _| {
+            let _ = receiver.recv();
+            Ok(())
+        });
+        sender
+    }
+
+    fn note(writer: &Writer, run: RunId, parent: Option<i64>) -> Ticket {
+        writer.enqueue(move |db, effects| {
+            db.execute("INSERT INTO notes (text, parent) VALUES ('x', $1)", [parent])?;
+            effects.run(run);
+            Ok(())
+        })
+    }
+
+    fn notes(path: &Path) -> i64 {
+        Connection::open(path).unwrap().query_row("SELECT count(*) FROM notes", [], |row| row.get(0)).unwrap()
+    }
+
+    /// The constraint is looked at in the commit, when every operation has gone well.
+    #[tokio::test]
+    async fn a_failed_commit_fails_the_whole_group() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let (writer, hub) = start(&path);
+        let run = RunId(Uuid::now_v7());
+        let watch = hub.watch(run);
+        let held = hold(&writer);
+        // The first group may already be under way without these, never with only some of them.
+        while writer.queue.as_ref().is_some_and(|queue| queue.capacity() < queue.max_capacity()) {
+            tokio::task::yield_now().await;
+        }
+        let tickets: Vec<Ticket> = (0..10).map(|number| note(&writer, run, (number == 5).then_some(404))).collect();
+        drop(held);
+        for ticket in tickets {
+            let outcome = ticket.stored().await;
+            assert!(matches!(outcome, Err(StoreError::Database(_))), "{outcome:?}");
+        }
+        assert_eq!(notes(&path), 0);
+        assert!(!watch.has_changed().unwrap());
+        note(&writer, run, None).stored().await.unwrap();
+        assert_eq!(notes(&path), 1);
+        assert!(watch.has_changed().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_group_that_cannot_begin_fails_and_the_next_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let (writer, _hub) = start(&path);
+        let run = RunId(Uuid::now_v7());
+        let lock = Connection::open(&path).unwrap();
+        lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let outcome = note(&writer, run, None).stored().await;
+        assert!(matches!(outcome, Err(StoreError::Database(_))), "{outcome:?}");
+        lock.execute_batch("ROLLBACK").unwrap();
+        note(&writer, run, None).stored().await.unwrap();
+        assert_eq!(notes(&path), 1);
+    }
+}

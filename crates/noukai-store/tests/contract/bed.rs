@@ -1,0 +1,143 @@
+//! What the tests are made of: times, projects, writes.
+
+use std::sync::Arc;
+
+use noukai_api::{CaptureMode, RunStatus, Tokens, TriggerType};
+use noukai_store::*;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+pub type Shared = Arc<dyn Store>;
+
+/// So many seconds after a fixed moment.
+pub fn at(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + Duration::days(20_000) + Duration::seconds(seconds)
+}
+
+pub async fn project(store: &Shared, slug: &str) -> ProjectId {
+    let id = ProjectId(Uuid::now_v7());
+    store.ensure_project("acme", slug, Uuid::now_v7(), id, at(0)).await.unwrap().id
+}
+
+pub fn run_id() -> RunId {
+    RunId(Uuid::now_v7())
+}
+
+pub fn record(project: ProjectId, id: RunId, trigger: TriggerType) -> RunRecord {
+    let status = if trigger == TriggerType::Job { RunStatus::Pending } else { RunStatus::Running };
+    RunRecord {
+        id,
+        project_id: project,
+        flow_id: FlowId(Uuid::from_u128(7)),
+        flow_slug: "triage".into(),
+        version: 3,
+        hash: "abc".into(),
+        trigger,
+        status,
+        capture: CaptureMode::Full,
+        session_id: None,
+        step_count: 4,
+        started_at: at(10),
+        completed_at: None,
+        duration_ms: None,
+        tokens: Tokens::default(),
+        cost_usd: None,
+        last_seq: 0,
+        pauses: 0,
+        error: None,
+    }
+}
+
+/// A write that does nothing yet.
+pub fn write(project: ProjectId, run: RunId) -> RunWrite {
+    RunWrite { project_id: project, run_id: run, create: None, change: None, events: vec![], fence: None }
+}
+
+pub fn create(record: RunRecord) -> RunWrite {
+    let job = record.trigger == TriggerType::Job;
+    let empty = write(record.project_id, record.id);
+    RunWrite { create: Some(Box::new(NewRun { record, inputs: r#"{"v":1}"#.into(), job })), ..empty }
+}
+
+pub fn event(seq: u64) -> NewEvent {
+    NewEvent { seq, kind: "step_completed", payload: format!(r#"{{"n":{seq}}}"#), state: Some("{}".into()) }
+}
+
+pub fn finish(status: RunStatus) -> RunFinish {
+    RunFinish {
+        status,
+        at: at(20),
+        duration_ms: 10_000,
+        tokens: Tokens::new(5, 7),
+        cost_usd: Some("0.0123".into()),
+        error: None,
+        job_result: None,
+        keep_inputs: false,
+    }
+}
+
+pub fn pause_with(pause: Option<&str>) -> RunChange {
+    RunChange::Paused { tokens: Tokens::new(1, 2), cost_usd: None, at: at(15), pause: pause.map(Into::into) }
+}
+
+/// Reads better than struct update syntax where a write has two things.
+pub trait With {
+    fn change(self, change: RunChange) -> Self;
+    fn ends(self, status: RunStatus) -> Self;
+    fn events(self, seqs: std::ops::RangeInclusive<u64>) -> Self;
+    fn fenced(self, lease: &Lease) -> Self;
+}
+
+impl With for RunWrite {
+    fn change(self, change: RunChange) -> Self {
+        Self { change: Some(change), ..self }
+    }
+
+    fn ends(self, status: RunStatus) -> Self {
+        self.change(RunChange::Finished(Box::new(finish(status))))
+    }
+
+    fn events(self, seqs: std::ops::RangeInclusive<u64>) -> Self {
+        Self { events: seqs.map(event).collect(), ..self }
+    }
+
+    fn fenced(self, lease: &Lease) -> Self {
+        Self { fence: Some(lease.clone()), ..self }
+    }
+}
+
+/// A new run of the project's, stored.
+pub async fn started(store: &Shared, project: ProjectId, trigger: TriggerType) -> RunId {
+    let id = run_id();
+    store.append(create(record(project, id, trigger))).stored().await.unwrap();
+    id
+}
+
+pub async fn status(store: &Shared, project: ProjectId, id: RunId) -> RunStatus {
+    store.run(project, id).await.unwrap().unwrap().status
+}
+
+pub async fn all_events(store: &Shared, project: ProjectId, id: RunId) -> Vec<EventRecord> {
+    store.events(project, id, 0, 10_000).await.unwrap()
+}
+
+/// Runs `task` so many times at once; what each gave.
+pub async fn at_once<T, F>(times: usize, task: impl Fn(usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<_> = (0..times).map(|number| tokio::spawn(task(number))).collect();
+    let mut outcomes = Vec::with_capacity(times);
+    for task in tasks {
+        outcomes.push(task.await.unwrap());
+    }
+    outcomes
+}
+
+pub fn is_conflict<T>(outcome: &Result<T, StoreError>) -> bool {
+    matches!(outcome, Err(StoreError::Conflict(_)))
+}
+
+pub const HOSTILE: [&str; 5] =
+    ["'; DROP TABLE runs; --", "\" OR 1=1 --", "x' OR 'a'='a", "%", "$1; DELETE FROM api_keys"];

@@ -1,0 +1,55 @@
+//! What every database behind the store's traits must do, written once against `dyn Store`.
+//!
+//! `contract_tests!(name, make)` runs all of it on the database that `make` opens, empty, for each test. Nothing
+//! here names a database, sleeps or reads a clock: every time is given.
+
+pub mod bed;
+pub mod flows;
+pub mod idempotency;
+pub mod jobs;
+pub mod keys;
+pub mod listing;
+pub mod pauses;
+pub mod projects;
+pub mod runs;
+pub mod upkeep;
+
+/// `contract_tests!(sqlite, make_store)`: `make_store` is an `async fn() -> Arc<dyn Store>`.
+macro_rules! contract_tests {
+    ($database:ident, $make:path) => {
+        contract_tests! { @all $database, $make,
+            projects: [made_once, read_by_id_and_address, capture_is_the_organisations];
+            flows: [draft_is_made_and_replaced, listed_by_slug, removed_is_out_of_sight, publish_counts_up,
+                publish_refuses_another_draft, same_content_is_the_same_version, production_is_set_and_read,
+                hidden_from_other_projects, hostile_text_is_only_text];
+            keys: [round_trip, limit_holds_in_a_race, only_active_ones_count, revoked_once,
+                hidden_from_other_projects];
+            runs: [created_and_read, events_are_paged, order_is_kept_among_many, one_failure_harms_no_other,
+                created_once, no_gaps, ends_once, statuses_are_guarded, ending_clears, inputs_can_be_kept,
+                watch_wakes_after_the_commit, hidden_from_other_projects];
+            listing: [newest_first_and_narrowed, sessions_oldest_first, hostile_text_is_only_text];
+            pauses: [pause_is_kept_and_counted, between_steps_keeps_none, one_of_many_resumes, final_only_when_allowed,
+                resume_is_scoped];
+            jobs: [claimed_oldest_first, each_claimed_once, expired_lease_is_claimed_again, late_worker_is_fenced,
+                heartbeat_prolongs, released_is_free_at_once, done_with_its_result, cancelled_while_queued,
+                cancelled_while_claimed, cancelled_after_its_lease, cancel_of_none_or_ended, queue_is_counted,
+                watch_wakes, hidden_from_other_projects];
+            idempotency: [first_then_before, one_of_many_is_first, reply_is_kept, abandoned_is_free, expired_is_free,
+                keys_are_apart];
+            upkeep: [ready, recover_voids_leases, recover_returns_interrupted, paused_since, prune_takes_what_is_old,
+                prune_stops_at_its_limit, close_stores_what_is_queued];
+        }
+    };
+    (@all $database:ident, $make:path, $($subject:ident: [$($test:ident),+ $(,)?];)+) => {
+        mod $database {
+            $(mod $subject {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let store = $make().await;
+                    $crate::contract::$subject::$test(store).await;
+                })+
+            })+
+        }
+    };
+}
+pub(crate) use contract_tests;

@@ -1,0 +1,54 @@
+//! Builds the released binary and the benchmark, and runs the one against the other.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// What `cargo xtask bench` takes.
+#[derive(Args)]
+pub struct Options {
+    /// Short rounds and small counts: to see that it works, not to publish.
+    #[arg(long)]
+    quick: bool,
+    /// Also write the tables to FILE; where FILE has the two bench markers, only what stands between them.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Measure the bare handlers alone; needs no noukai binary.
+    #[arg(long)]
+    floor_only: bool,
+}
+
+/// Builds in release and hands over.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    build(workspace, options.floor_only)?;
+    let mut command = Command::new(workspace.binary("release", "noukai-bench"));
+    command.current_dir(&workspace.root).arg("run");
+    command.arg("--noukai").arg(workspace.binary("release", "noukai"));
+    command.arg("--flows").arg(workspace.root.join("bench/flows"));
+    command.arg("--scratch").arg(workspace.target.join("bench"));
+    if options.quick {
+        command.arg("--quick");
+    }
+    if options.floor_only {
+        command.arg("--floor-only");
+    }
+    if let Some(out) = &options.out {
+        command.arg("--out").arg(std::path::absolute(out)?);
+    }
+    process::run(&mut command)
+}
+
+/// One package at a time: built together they would share features, and the binary would not be the one that is
+/// released.
+fn build(workspace: &Workspace, floor_only: bool) -> Result<()> {
+    let packages: &[&str] = if floor_only { &["noukai-bench"] } else { &["noukai-bench", "noukai-cli"] };
+    for package in packages {
+        process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", package]))?;
+    }
+    Ok(())
+}
