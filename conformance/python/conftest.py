@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,11 +27,11 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def new_server(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Server]:
-    """Makes a server on a copy of a folder, so that no run touches the repository."""
+    """Makes a server on a copy of the flows, so that no run touches the repository."""
 
-    def make(name: str, flows: Path = FLOWS, env: dict[str, str] | None = None) -> Server:
+    def make(name: str, env: dict[str, str] | None = None) -> Server:
         base = tmp_path_factory.mktemp(name)
-        shutil.copytree(flows, base / "flows")
+        shutil.copytree(FLOWS, base / "flows")
         return Server(folder=base / "flows", data=base / "data", env=env or {})
 
     return make

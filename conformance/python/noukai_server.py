@@ -18,7 +18,6 @@ STOP_SECONDS = 30
 CONFORMANCE = Path(__file__).resolve().parent.parent
 ROOT = CONFORMANCE.parent
 FLOWS = CONFORMANCE / "flows"
-BROKEN_FLOWS = CONFORMANCE / "flows-broken"
 
 
 def binary() -> Path:

@@ -40,6 +40,7 @@ async def test_no_connection(api):
         (503, "BILLING_UNAVAILABLE", FlowExecutionError),
         (503, "OVERLOADED", FlowExecutionError),
         (500, "INTERNAL_ERROR", FlowExecutionError),
+        (500, "INVALID_TREE", FlowExecutionError),
     ],
 )
 async def test_replies_that_cannot_be_provoked(api, status, code, error_class):

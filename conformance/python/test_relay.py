@@ -33,7 +33,7 @@ class AsyncRelay:
     def __init__(self, server, slug, options):
         async def authorize(request):
             if request.headers.get("x-role") != "maker":
-                raise HTTPException(status_code=403, detail={"code": "FORBIDDEN", "message": "makers only"})
+                raise HTTPException(status_code=403, detail="makers only")
 
         app = Starlette()
         self.noukai = AsyncNoukai(**options)

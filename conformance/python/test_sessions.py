@@ -154,9 +154,9 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("slug", "options"), CALLS, ids=[f"{slug}-{number}" for number, (slug, _) in enumerate(CALLS)])
-async def test_a_replayed_result_is_the_recorded_one(api, replay_enabled, slug, options):
-    session_id, (live,) = await captured(api, (slug, options))
+@pytest.mark.parametrize(("slug", "call"), CALLS, ids=[f"{number}-{slug}" for number, (slug, _) in enumerate(CALLS)])
+async def test_a_replayed_result_is_the_recorded_one(api, replay_enabled, slug, call):
+    session_id, (live,) = await captured(api, (slug, call))
     requests = len(api.requests)
     async with api.scope(session_id):
         replayed = await api.execute(slug, message="anything")

@@ -80,14 +80,14 @@ test("401", async () => {
   for (const apiKey of ["nk_", "nk_test_abcdefgh", `nk_test_abcdefgh_${"a".repeat(32)}`]) {
     const { flow } = connect(holder, { apiKey });
     for (const call of [
-      flow("echo").execute({ message: "hi" }),
-      flow("no/such/flow").execute({ message: "hi" }),
-      collect(flow("echo").events({ message: "hi" })),
-      flow("echo").executeAsync({ message: "hi" }),
-      flow("echo").run(randomUUID()).trace(),
-      collect(flow("echo").run(randomUUID()).liveTrace()),
+      () => flow("echo").execute({ message: "hi" }),
+      () => flow("no/such/flow").execute({ message: "hi" }),
+      () => collect(flow("echo").events({ message: "hi" })),
+      () => flow("echo").executeAsync({ message: "hi" }),
+      () => flow("echo").run(randomUUID()).trace(),
+      () => collect(flow("echo").run(randomUUID()).liveTrace()),
     ]) {
-      await refusal(call, "AuthenticationError", 401, "UNAUTHENTICATED");
+      await refusal(call(), "AuthenticationError", 401, "UNAUTHENTICATED");
     }
   }
 });

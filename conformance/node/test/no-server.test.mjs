@@ -40,6 +40,7 @@ for (const [status, code, name] of [
   [503, "BILLING_UNAVAILABLE", "FlowExecutionError"],
   [503, "OVERLOADED", "FlowExecutionError"],
   [500, "INTERNAL_ERROR", "FlowExecutionError"],
+  [500, "INVALID_TREE", "FlowExecutionError"],
 ]) {
   test(`${status} ${code}`, () =>
     standIn(

@@ -79,12 +79,16 @@ test("tools", async () => {
 
 test("a rejected key", async () => {
   replies([401, { error: { message: `Incorrect API key provided: ${KEY}` } }]);
-  const { flow } = connect(holder, { maxRetries: 0 });
-  await assert.rejects(flow("retry").execute({ message: "hello" }), (error) => {
-    assert.deepEqual([error.name, error.statusCode, error.code], ["FlowExecutionError", 502, "BYOK_KEY_REJECTED"]);
-    assert.equal(JSON.stringify(error.responseBody).includes(KEY), false);
-    return true;
-  });
+  for (const maxRetries of [0, 1]) {
+    const { flow, requests } = connect(holder, { maxRetries });
+    await assert.rejects(flow("retry").execute({ message: "hello" }), (error) => {
+      assert.deepEqual([error.name, error.statusCode, error.code], ["FlowExecutionError", 502, "BYOK_KEY_REJECTED"]);
+      assert(error.requestId);
+      assert.equal(JSON.stringify(error.responseBody).includes(KEY), false);
+      return true;
+    });
+    assert.equal(requests.length, 1 + maxRetries); // this client sends a POST again after a 5xx
+  }
 });
 
 test("attempts", async () => {

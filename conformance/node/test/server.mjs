@@ -17,8 +17,7 @@ const START_MS = 60_000;
 const STOP_MS = 30_000;
 
 const CONFORMANCE = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-export const FLOWS = join(CONFORMANCE, "flows");
-export const BROKEN_FLOWS = join(CONFORMANCE, "flows-broken");
+const FLOWS = join(CONFORMANCE, "flows");
 const BINARY = resolve(process.env.NOUKAI_BIN ?? join(CONFORMANCE, "../target/debug/noukai"));
 
 /** This process's environment without anything that would configure the server. */
@@ -38,11 +37,11 @@ async function refuseTakenPort() {
   }
 }
 
-/** `noukai dev` on a copy of a folder of flows, with a data directory of its own that outlives a restart. */
+/** `noukai dev` on a copy of the flows, with a data directory of its own that outlives a restart. */
 export class Server {
-  static async make({ flows = FLOWS, env = {} } = {}) {
+  static async make({ env = {} } = {}) {
     const base = await mkdtemp(join(tmpdir(), "noukai-conformance-"));
-    await cp(flows, join(base, "flows"), { recursive: true });
+    await cp(FLOWS, join(base, "flows"), { recursive: true });
     return new Server(base, env);
   }
 
@@ -59,17 +58,19 @@ export class Server {
     const log = await open(join(this.base, "stderr.log"), "a");
     const command = ["dev", this.folder, "--json", "--port", String(PORT), "--data", this.data];
     this.process = spawn(BINARY, command, { env: environment(this.env), stdio: ["ignore", "pipe", log.fd] });
-    const exited = once(this.process, "exit");
+    this.exited = once(this.process, "exit");
     const lines = createInterface({ input: this.process.stdout });
     const timer = setTimeout(() => this.process.kill("SIGKILL"), START_MS);
-    const line = await Promise.race([once(lines, "line").then(([text]) => text), exited.then(() => null)]);
+    const line = await Promise.race([once(lines, "line").then(([text]) => text), this.exited.then(() => null)]);
     clearTimeout(timer);
     await log.close();
-    assert(line !== null, `the server did not start:\n${await this.log()}`);
+    if (line === null) {
+      this.process = undefined;
+      throw new Error(`the server did not start:\n${await this.log()}`);
+    }
     // { url, org, project, project_id, api_key, flows, pid }
     this.ready = JSON.parse(line);
     assert.equal(this.ready.pid, this.process.pid);
-    Object.assign(this, { exited });
   }
 
   /** SIGTERM is a request to finish: the server obeys within its time and says so with exit code 0. */

@@ -53,10 +53,14 @@ impl fmt::Display for CliError {
 impl From<AppError> for CliError {
     /// The caller is the operator, so that the words meant for the log are meant for them.
     fn from(error: AppError) -> Self {
-        match &error.context {
-            Some(context) => Self::failure(format!("{error} ({context})")),
-            None => Self::failure(error),
+        let mut message = error.to_string();
+        for fault in error.errors.iter().filter(|fault| !error.message.contains(&fault.msg)) {
+            message.push_str(&format!("\n{}: {}", fault.loc.join("."), fault.msg));
         }
+        if let Some(context) = &error.context {
+            message.push_str(&format!(" ({context})"));
+        }
+        Self::failure(message)
     }
 }
 

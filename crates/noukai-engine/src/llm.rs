@@ -12,6 +12,7 @@ use crate::{
     DeltaSink, EventSink, Message, ModelError, ModelErrorKind, ModelReply, ModelRequest, OutputFormat, ToolPause,
     ToolResume, Usage,
     nodes::leaf::Work,
+    progress::Continued,
     walk::{Ended, Seen, Stop, Walk},
 };
 
@@ -20,7 +21,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(work: &Work<'_, '_>, block: &LlmBlock, seen: &Seen) -> Ended {
     let resume = work.walk.spec.resume.as_ref().filter(|resume| resume.pause.leaf == work.index());
-    let mut attempt = work.begin(resume.map(|resume| resume.pause.attempt)).await?;
+    let mut attempt = work.begin(resume.map(continued)).await?;
     let mut prompt = match Prompt::render(work, block, seen) {
         Ok(prompt) => prompt,
         Err((field, error)) => {
@@ -60,6 +61,10 @@ pub(crate) async fn run(work: &Work<'_, '_>, block: &LlmBlock, seen: &Seen) -> E
         }
     }
     Err(give_up(work, attempt, work.error(ErrorCode::InternalError, "no model was tried", attempt), usage))
+}
+
+fn continued(resume: &ToolResume) -> Continued {
+    Continued { attempt: resume.pause.attempt, elapsed: Duration::from_millis(resume.pause.elapsed_ms) }
 }
 
 fn give_up(work: &Work<'_, '_>, attempt: u32, error: StepError, usage: Usage) -> Stop {
@@ -110,9 +115,7 @@ impl Prompt {
 /// Whether no LLM leaf is done yet, so that attachments and the earlier turns belong here.
 fn is_first(work: &Work<'_, '_>) -> bool {
     let flow = work.walk.flow();
-    let is_llm = |leaf| {
-        matches!(flow.leaf(leaf), Some((_, leaf)) if matches!(leaf.block, Block::Llm(_)))
-    };
+    let is_llm = |leaf| matches!(flow.leaf(leaf), Some((_, leaf)) if matches!(leaf.block, Block::Llm(_)));
     !work.walk.progress().any_done(is_llm)
 }
 
@@ -261,7 +264,10 @@ async fn try_once(
 fn within_size(work: &Work<'_, '_>, text: &str) -> Result<(), Failed> {
     let limit = work.walk.bounds().output_bytes;
     if text.len() as u64 > limit {
-        return Err(Failed::Limit(format!("the reply has {} bytes; the limit of a step's output is {limit}", text.len())));
+        return Err(Failed::Limit(format!(
+            "the reply has {} bytes; the limit of a step's output is {limit}",
+            text.len()
+        )));
     }
     Ok(())
 }
@@ -359,6 +365,7 @@ fn pause(
     let mut turns = prompt.turns.clone();
     turns.push(Message::Assistant { text: reply.text, tool_calls: reply.tool_calls.clone() });
     let progress = work.walk.progress();
+    let elapsed = progress.elapsed(&work.slot());
     Stop::ToolPause(Box::new(ToolPause {
         leaf: work.index(),
         step_id: work.node.id.to_string(),
@@ -371,6 +378,6 @@ fn pause(
         outputs: progress.outputs(work.walk.flow()),
         tokens: usage.tokens.unwrap_or_default(),
         cost: usage.cost,
-        elapsed_ms: 0,
+        elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
     }))
 }

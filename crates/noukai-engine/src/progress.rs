@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use noukai_api::Tokens;
@@ -84,7 +85,8 @@ impl DoneOutputs {
             return Some(());
         }
         let value = Arc::new(output.clone());
-        let done = if !path.is_empty() && is_item_error(output) { Done::ItemFailed(value) } else { Done::Output(value) };
+        let done =
+            if !path.is_empty() && is_item_error(output) { Done::ItemFailed(value) } else { Done::Output(value) };
         self.slots.insert(Slot { leaf, path: path.clone() }, done);
         Some(())
     }
@@ -92,7 +94,8 @@ impl DoneOutputs {
 
 /// Whether a value is the mark that a failed item leaves: `{"error": {"code", "message", "attempt", ...}}`.
 fn is_item_error(value: &Value) -> bool {
-    let Some(error) = value.as_object().filter(|object| object.len() == 1).and_then(|object| object.get("error")) else {
+    let Some(error) = value.as_object().filter(|object| object.len() == 1).and_then(|object| object.get("error"))
+    else {
         return false;
     };
     ["code", "message", "attempt"].iter().all(|field| error.get(field).is_some())
@@ -110,6 +113,14 @@ pub(crate) struct Progress {
     pub tokens: Tokens,
     pub cost: Decimal,
     pub last_done: usize,
+}
+
+/// An attempt that a pause interrupted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Continued {
+    pub attempt: u32,
+    /// Its time before the pause.
+    pub elapsed: Duration,
 }
 
 /// An attempt that has begun.
@@ -144,11 +155,15 @@ impl Progress {
         self.done.slots.get(slot)
     }
 
-    /// Begins an attempt: its number, and whether observers have yet to hear of the leaf.
-    pub fn begin(&mut self, slot: &Slot, continued: Option<u32>) -> (u32, bool) {
-        let attempt = continued.unwrap_or_else(|| self.done.attempts.get(slot).copied().unwrap_or(0) + 1);
+    /// Begins an attempt, or goes on with one that a pause interrupted: its number, and whether observers have yet
+    /// to hear of the leaf.
+    pub fn begin(&mut self, slot: &Slot, continued: Option<Continued>) -> (u32, bool) {
+        let next = || self.done.attempts.get(slot).copied().unwrap_or(0) + 1;
+        let attempt = continued.map_or_else(next, |continued| continued.attempt);
+        let before = continued.map_or(Duration::ZERO, |continued| continued.elapsed);
+        let since = Instant::now().checked_sub(before).unwrap_or_else(Instant::now);
         self.done.attempts.insert(slot.clone(), attempt);
-        self.active.insert(slot.clone(), Active { attempt, since: Instant::now() });
+        self.active.insert(slot.clone(), Active { attempt, since });
         let announce = self.done.announced.insert(slot.leaf) && continued.is_none();
         (attempt, announce)
     }
@@ -158,8 +173,13 @@ impl Progress {
         self.done.announced.insert(leaf)
     }
 
+    /// How long an attempt has been going on.
+    pub fn elapsed(&self, slot: &Slot) -> Duration {
+        self.active.get(slot).map_or(Duration::ZERO, |active| active.since.elapsed())
+    }
+
     /// Ends an attempt; how long it took.
-    pub fn end(&mut self, slot: &Slot, usage: &Usage) -> std::time::Duration {
+    pub fn end(&mut self, slot: &Slot, usage: &Usage) -> Duration {
         let now = Instant::now();
         let since = self.active.remove(slot).map_or(now, |active| active.since);
         if let Some(tokens) = usage.tokens {

@@ -1,6 +1,6 @@
 //! One pass over the tree: from a cursor to the end, to the next unit's end, or to a pause.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use noukai_api::{ErrorCode, StepError};
 use noukai_flow::Flow;
@@ -42,6 +42,8 @@ pub struct RunSpec {
     pub tool_choice: Option<ToolChoice>,
     /// What is done already.
     pub done: DoneOutputs,
+    /// Outputs to put in place of what leaves give, by leaf index, before the next input is derived.
+    pub replacements: BTreeMap<usize, Arc<Value>>,
     /// Leaf index the pass begins at; leaves before it are taken from `done`.
     pub cursor: usize,
     /// How far the pass goes.

@@ -14,8 +14,9 @@ pub struct ToolResultsError(pub String);
 /// Picks, from the list a caller sent back, one `tool` entry per pending call.
 ///
 /// The caller's list repeats the turns of the pause, which are ignored (the server holds its own), and adds
-/// `{role: "tool", toolCallId | tool_call_id, content}` per call. `answered` are the ids of calls that earlier
-/// pauses already saw answered; repeats of those are ignored too.
+/// `{role: "tool", toolCallId | tool_call_id, content}` per call. Published clients' own examples leave out the role
+/// and say `output` for `content`, so that is taken too. `answered` are the ids of calls that earlier pauses already
+/// saw answered; repeats of those are ignored.
 ///
 /// # Errors
 /// Names the calls without an answer, or the answers without a call.
@@ -25,7 +26,7 @@ pub fn results_for_calls(
     answered: &[String],
 ) -> Result<Vec<Message>, ToolResultsError> {
     let mut results: BTreeMap<&str, String> = BTreeMap::new();
-    for entry in sent.iter().filter(|entry| entry.get("role").and_then(Value::as_str) == Some("tool")) {
+    for entry in sent.iter().filter(|entry| is_result(entry)) {
         let id = call_id(entry).ok_or_else(|| ToolResultsError("a tool result has no toolCallId".to_owned()))?;
         if answered.iter().any(|known| known == id) {
             continue;
@@ -33,7 +34,7 @@ pub fn results_for_calls(
         if !pending.iter().any(|call| call.id == id) {
             return Err(ToolResultsError(format!("there is no pending tool call `{id}`")));
         }
-        if results.insert(id, content_text(entry.get("content"))).is_some() {
+        if results.insert(id, content_text(entry.get("content").or_else(|| entry.get("output")))).is_some() {
             return Err(ToolResultsError(format!("the tool call `{id}` has more than one result")));
         }
     }
@@ -44,6 +45,13 @@ pub fn results_for_calls(
         Ok(Message::Tool { call_id: call.id.clone(), name: Some(call.function.name.clone()), content })
     };
     pending.iter().map(answer).collect()
+}
+
+fn is_result(entry: &Value) -> bool {
+    match entry.get("role") {
+        Some(role) => role.as_str() == Some("tool"),
+        None => call_id(entry).is_some(),
+    }
 }
 
 fn call_id(entry: &Value) -> Option<&str> {

@@ -72,7 +72,10 @@ impl<'a> Walk<'a> {
     ) -> BoxFuture<'w, Ended> {
         Box::pin(async move {
             let output = match &node.kind {
-                NodeKind::Leaf(leaf) => nodes::leaf::run(self, node, leaf, input, seen, place).await?,
+                NodeKind::Leaf(leaf) => {
+                    let output = nodes::leaf::run(self, node, leaf, input, seen, place).await?;
+                    self.replaced(node, place, output)
+                }
                 NodeKind::Sequence(steps) => nodes::sequence::run(self, steps, input, seen, place).await?,
                 NodeKind::Parallel(children) => nodes::parallel::run(self, node, children, input, seen, place).await?,
                 NodeKind::Loop(each) => nodes::each::run(self, node, each, input, seen, place).await?,
@@ -81,6 +84,12 @@ impl<'a> Walk<'a> {
             seen.push(StepOutput { id: node.id.clone(), name: node.name.clone(), output: output.clone() });
             Ok(output)
         })
+    }
+
+    /// What goes on from a leaf: its output, or what the caller put in its place.
+    fn replaced(&self, node: &Node, place: &Place, output: Arc<Value>) -> Arc<Value> {
+        let replacement = self.spec.replacements.get(&node.leaves.start).filter(|_| place.path.is_empty());
+        replacement.cloned().unwrap_or(output)
     }
 
     /// Spends one unit of the pass, unless the node lies before the cursor or inside a unit.

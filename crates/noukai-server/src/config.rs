@@ -166,13 +166,21 @@ impl Config {
         let provider = provider(file.provider, env);
         let config = Self {
             listen: listen(&file.listen, env, &flags)?,
-            data: flags.data.or_else(|| env("NOUKAI_DATA").map(Into::into)).or(file.data).unwrap_or_else(|| DATA.into()),
+            data: flags
+                .data
+                .or_else(|| env("NOUKAI_DATA").map(Into::into))
+                .or(file.data)
+                .unwrap_or_else(|| DATA.into()),
             database: DatabaseConfig { survive_power_loss: file.database.survive_power_loss },
             provider,
             limits,
             capture: flags.capture.or(file.trace_capture),
             org: flags.org.or_else(|| env("NOUKAI_ORG")).or(file.org).unwrap_or_else(|| "local".to_owned()),
-            project: flags.project.or_else(|| env("NOUKAI_PROJECT")).or(file.project).unwrap_or_else(|| "dev".to_owned()),
+            project: flags
+                .project
+                .or_else(|| env("NOUKAI_PROJECT"))
+                .or(file.project)
+                .unwrap_or_else(|| "dev".to_owned()),
             flows: flags.flows.or_else(|| env("NOUKAI_FLOWS").map(Into::into)).or(file.flows),
             workers: number(env, "NOUKAI_WORKERS")?.or(file.workers).unwrap_or(64),
             grace: Duration::from_secs(number(env, "NOUKAI_SHUTDOWN_SECONDS")?.or(file.shutdown_seconds).unwrap_or(30)),
@@ -269,7 +277,11 @@ fn provider(file: FileProvider, env: &dyn Fn(&str) -> Option<String>) -> Provide
         (url, Some(key)) => Some((url.unwrap_or_else(|| OPENROUTER_URL.to_owned()), key)),
         // A key is only ever sent to the host it was set for.
         (Some(url), None) => {
-            return ProviderSettings { base_url: url, api_key: None, default_model: default_model(file.default_model, env) };
+            return ProviderSettings {
+                base_url: url,
+                api_key: None,
+                default_model: default_model(file.default_model, env),
+            };
         }
         (None, None) => openrouter().or_else(openai),
     };

@@ -1,6 +1,13 @@
 //! A running server: wiring, listeners, start and end. The only place that names concrete backends.
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    fs::{File, TryLockError},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use noukai_engine::{Model, SystemClock};
 use noukai_models::{Egress, Models, OpenAiCompatible, ProviderConfig};
@@ -17,6 +24,8 @@ use crate::{
 
 /// The database's file in the data directory.
 const DATABASE: &str = "noukai.db";
+/// Held by the one server that owns the data directory.
+const LOCK: &str = "noukai.lock";
 /// Writes that may wait for a commit.
 const WRITE_QUEUE: usize = 20_000;
 /// Free ports tried before giving up on one for all addresses.
@@ -60,7 +69,9 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let durability = if config.database.survive_power_loss { Durability::Full } else { Durability::Normal };
     let path = config.data.join(DATABASE);
     let options = SqliteOptions { path: Some(path), durability, queue: WRITE_QUEUE };
-    SqliteStore::open(options).map(|store| Arc::new(store) as Arc<dyn Store>).map_err(|error| StartError(error.to_string()))
+    SqliteStore::open(options)
+        .map(|store| Arc::new(store) as Arc<dyn Store>)
+        .map_err(|error| StartError(error.to_string()))
 }
 
 fn models(config: &Config) -> Result<Arc<dyn Model>, StartError> {
@@ -87,6 +98,8 @@ pub struct Server {
     grace: Duration,
     accepting: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
+    /// Dropped last.
+    _lock: File,
 }
 
 impl Server {
@@ -98,6 +111,7 @@ impl Server {
         let listeners = bind(&config.listen).await?;
         let address = listeners.first().and_then(|listener| listener.local_addr().ok());
         let address = address.ok_or_else(|| StartError("no address to listen on".to_owned()))?;
+        let lock = lock(&config.data)?;
         let app = App::open(&config).await?;
         app.recover().await.map_err(|error| StartError(error.context.unwrap_or(error.message)))?;
         Workers::start(&app, config.workers);
@@ -106,7 +120,7 @@ impl Server {
         let router = http::router(app.clone());
         let serve = |listener| tokio::spawn(http::serve(listener, router.clone(), accepting.clone()));
         let listeners = listeners.into_iter().map(serve).collect();
-        Ok(Self { app, address, grace: config.grace, accepting, listeners })
+        Ok(Self { app, address, grace: config.grace, accepting, listeners, _lock: lock })
     }
 
     /// Where it listens, such as `http://127.0.0.1:8080`.
@@ -127,6 +141,20 @@ impl Server {
         // Connections that outlast the grace period are cut.
         let _ = tokio::time::timeout(self.grace, drained).await;
         self.app.close_within(self.grace).await;
+    }
+}
+
+/// Two servers on one data directory would end each other's runs at their start.
+fn lock(data: &Path) -> Result<File, StartError> {
+    let cannot =
+        |error: &dyn fmt::Display| StartError(format!("cannot use the data directory {}: {error}", data.display()));
+    std::fs::create_dir_all(data).map_err(|error| cannot(&error))?;
+    let file = File::options().create(true).truncate(false).write(true).open(data.join(LOCK));
+    let file = file.map_err(|error| cannot(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(cannot(&"another noukai server uses it; stop that or choose another")),
+        Err(TryLockError::Error(error)) => Err(cannot(&error)),
     }
 }
 

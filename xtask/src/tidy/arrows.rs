@@ -68,7 +68,13 @@ const RULES: &[Rule] = &[
         others: Others::AllBut(&["axum", "rusqlite", "sqlx"]),
         tests: &[],
     },
-    Rule { package: "noukai-cli", ours: &["noukai-api", "noukai-server", "noukai"], others: Others::Any, tests: &[] },
+    // noukai-flow is pure: files are checked without a server.
+    Rule {
+        package: "noukai-cli",
+        ours: &["noukai-api", "noukai-flow", "noukai-server", "noukai"],
+        others: Others::Any,
+        tests: &[],
+    },
     // The tools: they look at the house from outside.
     Rule { package: "noukai-bench", ours: &[], others: Others::Any, tests: &[] },
     Rule { package: "xtask", ours: &["noukai-api"], others: Others::Any, tests: &[] },

@@ -48,9 +48,10 @@ fn choose(
     place: &Place,
 ) -> Result<usize, Stop> {
     let scope = walk.scope(input, seen, place);
-    let on = branch.on.render(&scope).map_err(|error| {
-        Stop::Failed(node_failure(node, ErrorCode::TemplateError, format!("`branch.on`: {error}")))
-    })?;
+    let on = branch
+        .on
+        .render(&scope)
+        .map_err(|error| Stop::Failed(node_failure(node, ErrorCode::TemplateError, format!("`branch.on`: {error}"))))?;
     let case = branch.cases.iter().position(|(key, _)| key == on.trim());
     Ok(case.unwrap_or(branch.cases.len()))
 }

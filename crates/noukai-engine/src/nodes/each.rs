@@ -59,7 +59,11 @@ fn items(
     let wrong = |message: String| node_failure(node, ErrorCode::LoopInputInvalid, message);
     let scope = walk.scope(input, seen, place);
     let found = scope.resolve(&each.over).ok_or_else(|| {
-        wrong(format!("`loop.over` names `{}`, which is not in scope; in scope: {}", each.over, scope.names().join(", ")))
+        wrong(format!(
+            "`loop.over` names `{}`, which is not in scope; in scope: {}",
+            each.over,
+            scope.names().join(", ")
+        ))
     })?;
     let items = found.as_array().ok_or_else(|| wrong(format!("`{}` is no array", each.over)))?;
     let limit = walk.bounds().loop_items;
@@ -131,8 +135,7 @@ fn report_leaves(walk: &Walk<'_>, node: &Node, place: &Place, count: u32) {
         progress.report(leaf, output.clone());
         let sum = progress.sum(leaf);
         drop(progress);
-        let (usage, duration) =
-            sum.map_or((Usage::default(), Duration::ZERO), |sum| (sum.usage, sum.last - sum.first));
+        let (usage, duration) = sum.map_or((Usage::default(), Duration::ZERO), |sum| (sum.usage, sum.last - sum.first));
         walk.emit(Event::LeafCompleted { leaf, output, usage, duration });
     }
     if reported || node.leaves.is_empty() {

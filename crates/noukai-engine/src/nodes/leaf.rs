@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     Event, Failure, Slot, Usage, llm,
-    progress::Done,
+    progress::{Continued, Done},
     walk::{Ended, Place, Seen, Stop, Walk, node_failure},
 };
 
@@ -87,9 +87,8 @@ impl Work<'_, '_> {
         Failure { node_id: Some(self.node.id.clone()), name: self.node.name.clone(), error }
     }
 
-    /// Begins an attempt, once all earlier results are stored; `continued` is the number of one that a pause
-    /// interrupted.
-    pub async fn begin(&self, continued: Option<u32>) -> Result<u32, Stop> {
+    /// Begins an attempt, or goes on with one that a pause interrupted, once all earlier results are stored.
+    pub async fn begin(&self, continued: Option<Continued>) -> Result<u32, Stop> {
         let (attempt, announce) = self.walk.progress().begin(&self.slot(), continued);
         if continued.is_none() {
             self.walk.emit(Event::AttemptStarted {

@@ -109,10 +109,11 @@ impl<'r> Tree<'r> {
         let leaf = block::read(self, fields, kind);
         let tools_enabled = leaf.as_ref().is_some_and(block::tools_enabled);
         if tools_enabled && self.around.units > 0 {
+            // No error: without tools the flow runs. A call that sends some is refused with the same code.
             let message =
                 "a block in a loop or a parallel container cannot take tools; move it out, or remove `tools_enabled`";
             let path = format!("{}.llm.tools_enabled", fields.path);
-            self.report.error(&path, ProblemCode::ToolsInNonSequentialStep, message);
+            self.report.warning(&path, ProblemCode::ToolsInNonSequentialStep, message);
         }
         if kind == "code" {
             self.not_runnable(&fields.at("code"), id);

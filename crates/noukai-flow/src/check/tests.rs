@@ -242,16 +242,6 @@ fn steps_that_are_wrong() {
         ("{id: a, sequence: []}", ".sequence", NoSteps),
         ("{id: a, sequence: {}}", ".sequence", WrongType),
         ("{id: a, parallel: []}", ".parallel", NoSteps),
-        (
-            "{id: a, parallel: [{id: b, llm: {prompt: x, tools_enabled: true}}]}",
-            ".parallel[0].llm.tools_enabled",
-            ToolsInNonSequentialStep,
-        ),
-        (
-            "{id: a, loop: {over: x, steps: [{id: b, branch: {on: x, cases: {y: [{id: c, llm: {prompt: x, tools_enabled: true}}]}}}]}}",
-            ".loop.steps[0].branch.cases.y[0].llm.tools_enabled",
-            ToolsInNonSequentialStep,
-        ),
         ("{id: a, loop: {steps: [{id: b, passthrough: {}}]}}", ".loop.over", MissingKey),
         ("{id: a, loop: {over: '{{ x }}', steps: [{id: b, passthrough: {}}]}}", ".loop.over", InvalidValue),
         ("{id: a, loop: {over: x..y, steps: [{id: b, passthrough: {}}]}}", ".loop.over", InvalidValue),
@@ -280,6 +270,26 @@ fn steps_that_are_wrong() {
         let errors = codes(&checked, Severity::Error);
         assert!(errors.contains(&(format!("steps[1]{path}"), code)), "{step}: {:?}", checked.problems);
         assert!(checked.flow.is_none(), "{step}");
+    }
+}
+
+#[test]
+fn tools_where_no_block_can_pause_are_warned_of() {
+    for (step, path) in [
+        ("{id: a, parallel: [{id: b, llm: {prompt: x, tools_enabled: true}}]}", ".parallel[0].llm.tools_enabled"),
+        (
+            "{id: a, loop: {over: x, steps: [{id: b, branch: {on: x, cases: {y: [{id: c, llm: {prompt: x, tools_enabled: true}}]}}}]}}",
+            ".loop.steps[0].branch.cases.y[0].llm.tools_enabled",
+        ),
+    ] {
+        let checked = checked(&with_steps(&format!("- {step}")));
+        let warnings = codes(&checked, Severity::Warning);
+        assert!(
+            warnings.contains(&(format!("steps[0]{path}"), ProblemCode::ToolsInNonSequentialStep)),
+            "{:?}",
+            checked.problems
+        );
+        assert!(checked.flow.is_some(), "{step}");
     }
 }
 

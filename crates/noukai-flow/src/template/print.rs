@@ -18,12 +18,11 @@ pub(super) fn print(out: &mut dyn fmt::Write, value: &Value) -> fmt::Result {
 }
 
 fn print_json(out: &mut dyn fmt::Write, value: &Value) -> fmt::Result {
-    let out = Bytes(out);
     match value.downcast_object_ref::<Node>() {
-        Some(node) => serde_json::to_writer(out, node.json()),
-        None => serde_json::to_writer(out, value),
+        // In one piece: it cannot be much larger than what it is made from, and a large one comes in a million writes.
+        Some(node) => out.write_str(&serde_json::to_string(node.json()).map_err(|_| fmt::Error)?),
+        None => serde_json::to_writer(Bytes(out), value).map_err(|_| fmt::Error),
     }
-    .map_err(|_| fmt::Error)
 }
 
 /// The text of a value, where a filter needs it whole.

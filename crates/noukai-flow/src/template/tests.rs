@@ -191,6 +191,9 @@ fn nesting_does_not_exhaust_the_stack() {
         "{{".repeat(100_000),
         "{%".repeat(100_000),
         "{{ a }}".repeat(30_000),
+        format!("{}{{{{ a }}}}", "\n".repeat(100_000)),
+        format!("{{{{ {}a }}}}", "\n".repeat(100_000)),
+        "{a}".repeat(80_000),
     ];
     let all = move || sources.iter().for_each(|source| drop(render(source, json!({"a": true}))));
     worker.spawn(all).unwrap().join().unwrap();

@@ -88,10 +88,14 @@ fn answer(request: &ModelRequest) -> Result<Answer, ModelError> {
     }))
 }
 
-/// The tool to call now, if one is: the named one, or the first until it has answered.
+/// The tool to call now, if one is: the named one or the first, until it has answered. `required` asks for a call each
+/// time.
 fn tool_to_call(request: &ModelRequest, answered: bool) -> Result<Option<&Tool>, ModelError> {
     match &request.tool_choice {
-        Some(ToolChoice::Function { function, .. }) => named_tool(&request.tools, &function.name).map(Some),
+        Some(ToolChoice::Function { function, .. }) => {
+            let tool = named_tool(&request.tools, &function.name)?;
+            Ok(Some(tool).filter(|_| !answered))
+        }
         Some(ToolChoice::Mode(ToolChoiceMode::None)) => Ok(None),
         Some(ToolChoice::Mode(ToolChoiceMode::Required)) => Ok(request.tools.first()),
         Some(ToolChoice::Mode(ToolChoiceMode::Auto)) | None => Ok(request.tools.first().filter(|_| !answered)),

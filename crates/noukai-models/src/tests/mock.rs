@@ -97,7 +97,9 @@ impl Mock {
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
-        let listener = listener.tap_io(move |_| drop(count.fetch_add(1, Ordering::Relaxed)));
+        let listener = listener.tap_io(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
         let mock = Self { url, answer, asked, connections };
         let app = Router::new().fallback(answer_all).with_state((mock.answer.clone(), Arc::clone(&mock.asked)));
         tokio::spawn(async move { axum::serve(listener, app).await });

@@ -24,11 +24,7 @@ pub(crate) struct Permit {
 impl Admission {
     pub fn new(limits: &Limits) -> Self {
         let quota = limits.requests_per_second.and_then(NonZeroU32::new).map(Quota::per_second);
-        Self {
-            running: Arc::default(),
-            most: limits.concurrent_runs,
-            rate: quota.map(RateLimiter::keyed),
-        }
+        Self { running: Arc::default(), most: limits.concurrent_runs, rate: quota.map(RateLimiter::keyed) }
     }
 
     fn admit(&self, project: Uuid) -> Option<Permit> {

@@ -25,14 +25,7 @@ pub struct AppError {
 impl AppError {
     /// A refusal with its reason.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            errors: Vec::new(),
-            execution_id: None,
-            retry_after: None,
-            context: None,
-        }
+        Self { code, message: message.into(), errors: Vec::new(), execution_id: None, retry_after: None, context: None }
     }
 
     /// A fault of ours: the caller learns nothing but its request id, the log gets `context`.

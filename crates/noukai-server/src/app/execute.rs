@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use noukai_api::{
-    ErrorCode, ExecuteReply, ExecuteRequest, JobAccepted, PausedReply, RunStatus, TriggerType,
-};
+use noukai_api::{ErrorCode, ExecuteReply, ExecuteRequest, JobAccepted, PausedReply, RunStatus, TriggerType};
 use noukai_engine::{Failure, ToolPause, wire_turns};
 use noukai_store::{NewRun, RunRecord, RunWrite};
 

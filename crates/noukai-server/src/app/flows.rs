@@ -30,13 +30,7 @@ pub struct Project {
 
 impl From<ProjectRecord> for Project {
     fn from(record: ProjectRecord) -> Self {
-        Self {
-            id: record.id.0,
-            slug: record.slug.clone(),
-            org_id: record.org_id,
-            org: record.org_slug.clone(),
-            record,
-        }
+        Self { id: record.id.0, slug: record.slug.clone(), org_id: record.org_id, org: record.org_slug.clone(), record }
     }
 }
 
@@ -319,7 +313,8 @@ fn not_runnable(problems: &[Problem]) -> AppError {
     if errors.iter().all(|problem| problem.code == ProblemCode::NoSteps) {
         return AppError::new(ErrorCode::NoSteps, "the flow has no blocks; add one before you run it");
     }
-    let mut error = AppError::new(ErrorCode::InvalidTree, "the flow has problems that keep it from running; see `errors`");
+    let mut error =
+        AppError::new(ErrorCode::InvalidTree, "the flow has problems that keep it from running; see `errors`");
     error.errors = as_field_errors(problems);
     error
 }

@@ -47,6 +47,8 @@ pub(crate) struct StepRow {
     pub output: Option<Content>,
     pub prompt: Option<Value>,
     pub error: Option<Value>,
+    /// What stands in the item's place, where this attempt failed its item in a loop that went on.
+    pub item_error: Option<Value>,
 }
 
 impl Happened {
@@ -96,6 +98,11 @@ impl History {
                     let key = (completed.leaf, completed.path.clone(), completed.attempt);
                     if let Some(row) = at.get(&key).and_then(|index| rows.get_mut(*index)) {
                         row.complete(completed);
+                    }
+                }
+                Record::ItemFailed { leaf, path, error } => {
+                    if let Some(row) = rows.iter_mut().rev().find(|row| row.leaf == *leaf && row.path == *path) {
+                        row.item_error = Some(error.clone());
                     }
                 }
                 Record::Skipped { step, name, leaf, at } => rows.push(StepRow::skipped(step, name, *leaf, *at)),
@@ -190,6 +197,7 @@ impl StepRow {
             output: None,
             prompt: None,
             error: None,
+            item_error: None,
         }
     }
 
@@ -209,6 +217,7 @@ impl StepRow {
             output: None,
             prompt: None,
             error: None,
+            item_error: None,
         }
     }
 

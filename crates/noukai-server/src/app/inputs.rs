@@ -107,7 +107,8 @@ fn conversation(
         return Ok((message, Vec::new()));
     };
     check_size(&messages, limits)?;
-    let mut turns = messages.iter().enumerate().map(|(index, turn)| read_turn(index, turn)).collect::<Result<Vec<_>, _>>()?;
+    let mut turns =
+        messages.iter().enumerate().map(|(index, turn)| read_turn(index, turn)).collect::<Result<Vec<_>, _>>()?;
     let last_user = turns.iter().rposition(|turn| matches!(turn, Message::User { .. }));
     let text = last_user.and_then(|at| match &turns[at] {
         Message::User { text, .. } => Some(text.clone()),
@@ -138,7 +139,10 @@ fn read_turn(index: usize, turn: &ChatMessage) -> Result<Message, AppError> {
         }),
         "tool" => {
             let call_id = turn.tool_call_id.clone().ok_or_else(|| {
-                AppError::invalid_field(&["body", "messages", &index.to_string(), "toolCallId"], "is required in a tool turn")
+                AppError::invalid_field(
+                    &["body", "messages", &index.to_string(), "toolCallId"],
+                    "is required in a tool turn",
+                )
             })?;
             Ok(Message::Tool { call_id, name: turn.name.clone(), content: text })
         }
@@ -222,7 +226,10 @@ fn check_sight(flow: &Flow, images: &[Image], model: &dyn Model) -> Result<(), A
         let name = block.model.as_deref().unwrap_or_else(|| model.default_model());
         let Some(types) = model.describe(name).image_types else { continue };
         if let Some(image) = images.iter().find(|image| !types.contains(&image.mime_type)) {
-            let message = format!("block `{step}` would receive a {} attachment, which its model {name} cannot see", image.mime_type);
+            let message = format!(
+                "block `{step}` would receive a {} attachment, which its model {name} cannot see",
+                image.mime_type
+            );
             return Err(AppError::new(ErrorCode::ModelMimeIncompatible, message));
         }
     }
@@ -233,10 +240,11 @@ fn check_sight(flow: &Flow, images: &[Image], model: &dyn Model) -> Result<(), A
 fn receivers(flow: &Flow) -> Vec<(&str, &LlmBlock)> {
     let mut found = Vec::new();
     first_of_sequence(&flow.root, &mut found);
-    let always = (0..flow.leaves.len()).filter_map(|index| flow.leaf(index)).filter_map(|(node, leaf)| match &leaf.block {
-        Block::Llm(block) if block.attachments_always => Some((node.id.as_ref(), block.as_ref())),
-        _ => None,
-    });
+    let always =
+        (0..flow.leaves.len()).filter_map(|index| flow.leaf(index)).filter_map(|(node, leaf)| match &leaf.block {
+            Block::Llm(block) if block.attachments_always => Some((node.id.as_ref(), block.as_ref())),
+            _ => None,
+        });
     found.extend(always);
     found
 }
@@ -281,7 +289,8 @@ pub(crate) fn tools(
     if sent.len() > limits.tools as usize {
         return Err(invalid(format!("{} tools; the limit is {}", sent.len(), limits.tools)));
     }
-    let tools = sent.into_iter().enumerate().map(|(index, tool)| read_tool(index, tool)).collect::<Result<Vec<Tool>, _>>()?;
+    let tools =
+        sent.into_iter().enumerate().map(|(index, tool)| read_tool(index, tool)).collect::<Result<Vec<Tool>, _>>()?;
     let mut names: Vec<&str> = tools.iter().map(|tool| tool.function.name.as_str()).collect();
     names.sort_unstable();
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -299,7 +308,10 @@ fn check_takers(flow: &Flow) -> Result<(), AppError> {
         return Err(AppError::new(ErrorCode::ToolsNotEnabled, message));
     }
     if let Some(leaf) = takers.find(|leaf| leaf.in_unit) {
-        let message = format!("block `{}` takes tools but stands in a loop or a parallel container, where it cannot pause", leaf.id);
+        let message = format!(
+            "block `{}` takes tools but stands in a loop or a parallel container, where it cannot pause",
+            leaf.id
+        );
         return Err(AppError::new(ErrorCode::ToolsInNonSequentialStep, message));
     }
     Ok(())
@@ -325,7 +337,8 @@ fn read_tool(index: usize, tool: Value) -> Result<Tool, AppError> {
 
 fn read_choice(choice: Value, names: &[&str]) -> Result<ToolChoice, AppError> {
     let invalid = |why: &str| AppError::new(ErrorCode::ToolsInvalid, format!("toolChoice: {why}"));
-    let expected = "must be \"auto\", \"none\", \"required\" or {\"type\": \"function\", \"function\": {\"name\": ...}}";
+    let expected =
+        "must be \"auto\", \"none\", \"required\" or {\"type\": \"function\", \"function\": {\"name\": ...}}";
     let choice: ToolChoice = serde_json::from_value(choice).map_err(|_| invalid(expected))?;
     match &choice {
         ToolChoice::Function { kind, .. } if kind != "function" => Err(invalid(expected)),

@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use super::{
     App, AppError, Caller,
-    capture::Content,
     inputs::{RunInputs, with_overrides},
     pass::{Begin, Pass},
     record::{Record, Stored},
@@ -85,7 +84,11 @@ impl App {
             return Ok(status(job));
         }
         // A worker is at it; it stops at once if it runs here, at its next heartbeat elsewhere.
-        Ok(JobStatus { status: RunStatus::Cancelled, error: Some("CANCELLED: the job was cancelled".into()), ..status(job) })
+        Ok(JobStatus {
+            status: RunStatus::Cancelled,
+            error: Some("CANCELLED: the job was cancelled".into()),
+            ..status(job)
+        })
     }
 
     async fn owned_job(&self, caller: &Caller, flow: &str, id: RunId) -> Result<JobRecord, AppError> {
@@ -139,7 +142,7 @@ fn cancelled_record(error: StepError) -> Record {
         failed_at_step: None,
         error: Some(error),
     };
-    Record::Finished { result: Content::default(), summary }
+    Record::ended_early(summary)
 }
 
 fn job_id(id: &str) -> Result<RunId, AppError> {
@@ -160,4 +163,3 @@ fn status(job: JobRecord) -> JobStatus {
         error: error.map(|error| format!("{}: {}", error.code, error.message)),
     }
 }
-

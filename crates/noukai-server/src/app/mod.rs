@@ -32,7 +32,7 @@ pub use error::AppError;
 pub use execute::{ExecuteOutcome, RunOptions};
 pub(crate) use flows::SLUG_RULE;
 pub use flows::{FlowAddress, FlowInfo, Project, PutFlow, VersionSelector};
-pub use idempotency::{Idempotent, IdempotencyGuard, Reply};
+pub use idempotency::{IdempotencyGuard, Idempotent, Reply};
 pub use keys::KeyRequest;
 use noukai_api::{CaptureMode, Limits};
 use noukai_engine::{Clock, Model};

@@ -69,11 +69,8 @@ pub(crate) fn observe(execution_id: Arc<str>) -> (Observer, EventStream) {
         let shown = watching.0.next().await?;
         Some((shown, watching))
     });
-    let named = events.map(move |shown| SeqEvent {
-        seq: shown.seq,
-        execution_id: execution_id.clone(),
-        event: shown.event,
-    });
+    let named =
+        events.map(move |shown| SeqEvent { seq: shown.seq, execution_id: execution_id.clone(), event: shown.event });
     (Observer(shared), named.boxed())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The only place that starts the engine. Execute, step, resume and jobs all come through [`App::drive`].
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use noukai_api::{CaptureMode, ErrorCode, RunStatus, RunSummary, StepError, Tokens, TriggerType};
@@ -37,6 +37,8 @@ pub(crate) struct Pass {
     pub flow: Arc<Flow>,
     pub inputs: RunInputs,
     pub done: DoneOutputs,
+    /// Outputs to put in place of what leaves give.
+    pub replacements: BTreeMap<usize, Arc<Value>>,
     pub cursor: usize,
     pub until: Until,
     pub resume: Option<ToolResume>,
@@ -78,6 +80,7 @@ impl Pass {
             flow,
             inputs,
             done: DoneOutputs::default(),
+            replacements: BTreeMap::new(),
             cursor: 0,
             until: Until::End,
             resume: None,
@@ -98,6 +101,7 @@ impl Pass {
             tools: self.inputs.tools.clone(),
             tool_choice: self.inputs.tool_choice.clone(),
             done: self.done.clone(),
+            replacements: self.replacements.clone(),
             cursor: self.cursor,
             until: self.until,
             resume: self.resume.clone(),
@@ -237,8 +241,13 @@ impl End<'_> {
 
     async fn completed(&self, result: Arc<Value>, sums: &Sums) -> Stored<Ended> {
         let capture = self.app.capture_of(self.pass.run.capture);
-        let stored = Record::Finished { result: capture.content(&result), summary: sums.summary(None, None) };
-        let shown = Record::Finished { result: Capture::WHOLE.content(&result), summary: sums.summary(None, None) };
+        let last = self.pass.flow.root.last().map(|node| node.id.clone());
+        let finished = |capture: Capture| Record::Finished {
+            result: capture.content(&result),
+            summary: sums.summary(None, None),
+            last: last.clone(),
+        };
+        let (stored, shown) = (finished(capture), finished(Capture::WHOLE));
         self.recorder.record(stored, Some(shown), None);
         let kept = self.pass.lease.is_some().then(|| result.to_string());
         self.recorder.finish(self.finish(RunStatus::Completed, sums, None, kept)).await?;
@@ -271,7 +280,7 @@ impl End<'_> {
         let error = failed_at.is_none().then(|| failure.error.clone());
         let summary = sums.summary(failed_at, error);
         // A step stream ends with `step_error`; followers of the stored events see the end of the run as well.
-        self.recorder.record(Record::Finished { result: super::capture::Content::default(), summary }, None, None);
+        self.recorder.record(Record::ended_early(summary), None, None);
         self.recorder.finish(self.finish(RunStatus::Failed, sums, Some(&failure.error), None)).await?;
         Ok(Ended::Failed(failure))
     }
@@ -287,7 +296,7 @@ impl End<'_> {
     async fn cancelled(&self, sums: &Sums) -> Stored<Ended> {
         let error = Failure::of_run(ErrorCode::Cancelled, "the run was cancelled").error;
         let summary = sums.summary(None, Some(error.clone()));
-        self.recorder.record(Record::Finished { result: super::capture::Content::default(), summary }, None, None);
+        self.recorder.record(Record::ended_early(summary), None, None);
         self.recorder.finish(self.finish(RunStatus::Cancelled, sums, Some(&error), None)).await?;
         Ok(Ended::Cancelled)
     }
@@ -296,7 +305,13 @@ impl End<'_> {
         RunChange::Paused { tokens: sums.tokens, cost_usd: Some(sums.cost_usd.clone()), at: self.app.now(), pause }
     }
 
-    fn finish(&self, status: RunStatus, sums: &Sums, error: Option<&StepError>, job_result: Option<String>) -> RunChange {
+    fn finish(
+        &self,
+        status: RunStatus,
+        sums: &Sums,
+        error: Option<&StepError>,
+        job_result: Option<String>,
+    ) -> RunChange {
         RunChange::Finished(Box::new(RunFinish {
             status,
             at: self.app.now(),

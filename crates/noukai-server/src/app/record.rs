@@ -41,14 +41,44 @@ pub(crate) enum Record {
     Failed(Failed),
     Completed(Completed),
     LeafCompleted(LeafCompleted),
-    Unreached { step: Arc<str>, name: Arc<str>, leaf: u32 },
-    Skipped { step: Arc<str>, name: Arc<str>, leaf: u32, at: i64 },
-    ItemFailed { leaf: u32, path: Vec<u32>, error: Value },
-    LoopCompleted { step: Arc<str>, iterations: u32 },
-    StepFailed { step: Arc<str>, name: Arc<str>, error: StepError },
-    StepPaused { step: Arc<str>, leaf: u32, next: u32 },
+    Unreached {
+        step: Arc<str>,
+        name: Arc<str>,
+        leaf: u32,
+    },
+    Skipped {
+        step: Arc<str>,
+        name: Arc<str>,
+        leaf: u32,
+        at: i64,
+    },
+    ItemFailed {
+        leaf: u32,
+        path: Vec<u32>,
+        error: Value,
+    },
+    LoopCompleted {
+        step: Arc<str>,
+        iterations: u32,
+    },
+    StepFailed {
+        step: Arc<str>,
+        name: Arc<str>,
+        error: StepError,
+    },
+    StepPaused {
+        step: Arc<str>,
+        leaf: u32,
+        next: u32,
+    },
     ToolPause(Box<ToolPaused>),
-    Finished { result: Content, summary: RunSummary },
+    Finished {
+        result: Content,
+        summary: RunSummary,
+        /// The root's last node, which gave the result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<Arc<str>>,
+    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -213,6 +243,11 @@ impl Record {
         }
     }
 
+    /// The end of a run without its result.
+    pub fn ended_early(summary: RunSummary) -> Self {
+        Self::Finished { result: Content::default(), summary, last: None }
+    }
+
     /// For filters in the store.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -261,13 +296,11 @@ impl Record {
             Self::StepFailed { step, name, error } => {
                 vec![StreamEvent::StepError { step_id: step.to_string(), name: name.to_string(), error }]
             }
-            Self::StepPaused { step, leaf, next } => vec![StreamEvent::StepPaused {
-                step_id: step.to_string(),
-                step_index: leaf,
-                next_step_index: next,
-            }],
+            Self::StepPaused { step, leaf, next } => {
+                vec![StreamEvent::StepPaused { step_id: step.to_string(), step_index: leaf, next_step_index: next }]
+            }
             Self::ToolPause(pause) => vec![pause.wire(run)],
-            Self::Finished { result, summary } => {
+            Self::Finished { result, summary, .. } => {
                 let result = result.value.unwrap_or_default();
                 vec![StreamEvent::FlowCompleted { run_id: run.run_id.to_string(), result, summary }]
             }
@@ -334,11 +367,8 @@ impl LeafCompleted {
 
 fn done(step: &str, name: &str, leaf: u32, output: Content, used: Used, duration_ms: u64) -> Vec<StreamEvent> {
     let value = output.value;
-    let shown = StreamEvent::StepOutput {
-        step_id: step.to_owned(),
-        output_context: value.clone(),
-        output_data: value.clone(),
-    };
+    let shown =
+        StreamEvent::StepOutput { step_id: step.to_owned(), output_context: value.clone(), output_data: value.clone() };
     let completed = StreamEvent::StepCompleted {
         step_id: step.to_owned(),
         name: name.to_owned(),

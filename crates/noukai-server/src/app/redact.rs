@@ -11,9 +11,28 @@ const MASK: &str = "[redacted]";
 
 /// Names whose values are masked whole, compared without case, `-` and `_`.
 const TELLING_NAMES: &[&str] = &[
-    "password", "passwd", "passphrase", "secret", "clientsecret", "token", "accesstoken", "refreshtoken", "idtoken",
-    "apikey", "authorization", "cookie", "setcookie", "privatekey", "ssn", "socialsecuritynumber", "creditcard",
-    "cardnumber", "cvv", "cvc", "iban", "pin",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "clientsecret",
+    "token",
+    "accesstoken",
+    "refreshtoken",
+    "idtoken",
+    "apikey",
+    "authorization",
+    "cookie",
+    "setcookie",
+    "privatekey",
+    "ssn",
+    "socialsecuritynumber",
+    "creditcard",
+    "cardnumber",
+    "cvv",
+    "cvc",
+    "iban",
+    "pin",
 ];
 
 /// What secrets and personal data look like in running text. Order matters: longer shapes first.

@@ -171,7 +171,8 @@ pub(crate) fn check_version(run: &RunRecord, version: VersionSelector) -> Result
     if named == run.version {
         return Ok(());
     }
-    let message = format!("the run was started with version {}, not {named}; go on with that or begin a new run", run.version);
+    let message =
+        format!("the run was started with version {}, not {named}; go on with that or begin a new run", run.version);
     Err(AppError::new(ErrorCode::StaleTree, message).of_run(run.id))
 }
 

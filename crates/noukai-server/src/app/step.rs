@@ -1,7 +1,10 @@
 //! Step: one call of a run that its caller drives. The caller holds the cursor and the outputs; the server holds the
 //! inputs, the pinned flow and the trace.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use noukai_api::{ErrorCode, RunStatus, StepRequest, TriggerType};
 use noukai_engine::{DoneOutputs, Slot, Until};
@@ -72,8 +75,9 @@ impl App {
         let (flow, inputs) = self.prepare(&pinned.flow, sent)?;
         let permit = self.admit(caller.project_id)?;
         let capture = self.capture_mode(caller, &flow, request.trace);
+        let replacements = replacements(&flow, &request.input_overrides);
         let run = self.new_run(caller, &pinned, TriggerType::Step, capture, options.session_id);
-        Ok(Pass::fresh(run, flow, inputs, Some(permit)))
+        Ok(Pass { replacements, ..Pass::fresh(run, flow, inputs, Some(permit)) })
     }
 
     async fn next_step(
@@ -86,8 +90,8 @@ impl App {
         let run = self.step_run(caller, address, id).await?;
         let (flow, inputs) = self.stored_inputs(&run, &request.block_overrides).await?;
         let cursor = check_cursor(&flow, request.step_index)?;
-        let outputs = with_input_overrides(&flow, cursor, &request);
-        let mut done = DoneOutputs::from_outputs(&flow, &outputs, cursor).map_err(|step| missing_output(&step))?;
+        let mut done = DoneOutputs::from_outputs(&flow, &request.accumulated_outputs, cursor)
+            .map_err(|step| missing_output(&step))?;
         done.attempts = self.attempts(&run).await?;
         let answers = request.tool_call_messages.as_deref().filter(|messages| !messages.is_empty());
         let (resume, inputs) = match answers {
@@ -106,7 +110,9 @@ impl App {
         };
         let permit = self.admit(caller.project_id)?;
         self.claim_step(&run, resume.is_some()).await?;
-        Ok(Pass { begin: Begin::Continue, done, cursor, resume, ..Pass::fresh(run, flow, inputs, Some(permit)) })
+        let replacements = replacements(&flow, &request.input_overrides);
+        let pass = Pass::fresh(run, flow, inputs, Some(permit));
+        Ok(Pass { begin: Begin::Continue, done, replacements, cursor, resume, ..pass })
     }
 
     /// The step run that an id names, of this flow and no other, not going on at this moment.
@@ -148,14 +154,15 @@ impl App {
     }
 
     /// The highest attempt of each leaf so far.
-    async fn attempts(&self, run: &RunRecord) -> Result<std::collections::HashMap<Slot, u32>, AppError> {
+    async fn attempts(&self, run: &RunRecord) -> Result<HashMap<Slot, u32>, AppError> {
         let history = self.history(run).await?;
         Ok(history.attempts())
     }
 }
 
 fn busy(run: &RunRecord) -> AppError {
-    AppError::new(ErrorCode::Conflict, "another call of this run is still going on; wait for its stream to end").of_run(run.id)
+    AppError::new(ErrorCode::Conflict, "another call of this run is still going on; wait for its stream to end")
+        .of_run(run.id)
 }
 
 /// The cursor as a leaf index: inside the flow, and not within a loop or parallel container.
@@ -175,16 +182,10 @@ fn check_cursor(flow: &Arc<Flow>, index: u32) -> Result<usize, AppError> {
     Ok(cursor)
 }
 
-/// The caller's outputs, with replacements for finished steps.
-fn with_input_overrides(flow: &Flow, cursor: usize, request: &StepRequest) -> Map<String, Value> {
-    let finished: HashSet<&str> = flow.leaves.iter().take(cursor).map(|leaf| leaf.id.as_ref()).collect();
-    let mut outputs = request.accumulated_outputs.clone();
-    for (step, output) in &request.input_overrides {
-        if finished.contains(step.as_str()) {
-            outputs.insert(step.clone(), output.clone());
-        }
-    }
-    outputs
+/// `inputOverrides` by leaf index. Clients send them with every call; names of other steps mean nothing here.
+fn replacements(flow: &Flow, overrides: &Map<String, Value>) -> BTreeMap<usize, Arc<Value>> {
+    let by_leaf = |(step, output): (&String, &Value)| Some((flow.leaf_index(step)?, Arc::new(output.clone())));
+    overrides.iter().filter_map(by_leaf).collect()
 }
 
 fn missing_output(step: &str) -> AppError {

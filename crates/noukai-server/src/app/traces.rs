@@ -85,7 +85,8 @@ impl App {
     ) -> Result<StepTraceReply, AppError> {
         let run = self.owned_run(caller, flow, id).await?;
         let all = step_traces(&self.shown_rows(&run).await?);
-        let matches = |trace: &StepTrace| trace.step_id == step && loop_index.is_none_or(|n| trace.loop_index == Some(n));
+        let matches =
+            |trace: &StepTrace| trace.step_id == step && loop_index.is_none_or(|n| trace.loop_index == Some(n));
         let found: Vec<StepTrace> = all.into_iter().filter(matches).collect();
         if found.is_empty() {
             return Err(step_not_found(step));

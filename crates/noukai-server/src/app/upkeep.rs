@@ -8,7 +8,6 @@ use noukai_store::{Lease, NewEvent, RunChange, RunFinish, RunRecord, RunWrite};
 
 use super::{
     App, AppError,
-    capture::Content,
     history::{History, StepRow},
     idempotency::KEPT,
     record::{Failed, Record, Stored, Used, micros},
@@ -79,7 +78,7 @@ impl App {
             error: failed_at.is_none().then(|| error.clone()),
             failed_at_step: failed_at,
         };
-        events.push(Record::Finished { result: Content::default(), summary });
+        events.push(Record::ended_early(summary));
         let finish = RunFinish {
             status: RunStatus::Failed,
             at: self.now(),
@@ -143,12 +142,7 @@ fn closed(row: &StepRow, code: ErrorCode, message: &str, at: time::OffsetDateTim
 }
 
 /// Ends every attempt under way, and says for observers which step the run failed at.
-fn closing_events(
-    dangling: &[StepRow],
-    code: ErrorCode,
-    message: &str,
-    at: time::OffsetDateTime,
-) -> Vec<Record> {
+fn closing_events(dangling: &[StepRow], code: ErrorCode, message: &str, at: time::OffsetDateTime) -> Vec<Record> {
     let mut events: Vec<Record> = dangling.iter().map(|row| closed(row, code, message, at)).collect();
     if let Some(row) = dangling.first() {
         let error = error(code, message, Some(row.step.clone()), row.attempt);

@@ -6,6 +6,7 @@
 
 mod auth;
 mod body;
+mod drain;
 mod error;
 mod extract;
 mod flow_request;
@@ -46,6 +47,8 @@ pub fn router(app: App) -> Router {
         .nest(PREFIX, public.clone().merge(guarded))
         .merge(public)
         .fallback(error::not_found)
+        // A refusal may leave the request's body unread; the connection must stay usable, or say that it does not.
+        .layer(from_fn(drain::unread_bodies))
         // A panic is one caller's 500 in our error shape; the server lives on.
         .layer(from_fn(layers::catch_panic))
         // API replies are one caller's own: no cache keeps them, no browser guesses their type.

@@ -264,14 +264,17 @@ mod tests {
         (Writer::start(db, Arc::clone(&hub), 100).unwrap(), hub)
     }
 
-    /// Holds the writer in an operation of its own until dropped, so that what is queued meanwhile is one group.
+    /// Holds the writer in an operation, already under way, until dropped: what is queued meanwhile is one group.
     fn hold(writer: &Writer) -> std::sync::mpsc::Sender<()> {
-        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (enter, entered) = std::sync::mpsc::channel();
         let _ = writer.enqueue(move |_, _| {
-            let _ = receiver.recv();
+            enter.send(()).unwrap();
+            let _ = released.recv();
             Ok(())
         });
-        sender
+        entered.recv().unwrap();
+        release
     }
 
     fn note(writer: &Writer, run: RunId, parent: Option<i64>) -> Ticket {
@@ -295,10 +298,6 @@ mod tests {
         let run = RunId(Uuid::now_v7());
         let watch = hub.watch(run);
         let held = hold(&writer);
-        // The first group may already be under way without these, never with only some of them.
-        while writer.queue.as_ref().is_some_and(|queue| queue.capacity() < queue.max_capacity()) {
-            tokio::task::yield_now().await;
-        }
         let tickets: Vec<Ticket> = (0..10).map(|number| note(&writer, run, (number == 5).then_some(404))).collect();
         drop(held);
         for ticket in tickets {

@@ -22,7 +22,8 @@ impl Clock {
         Self(Instant::now())
     }
 
-    fn ms(&self) -> String {
+    /// How long by now, for people.
+    pub fn now(&self) -> String {
         units::duration(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 }
@@ -59,16 +60,15 @@ pub fn sent(body: &Value) {
     output::line(&format!("   > {}", units::clip(&body.to_string(), TEXT)));
 }
 
-pub fn received(result: &Value, clock: &Clock) {
+pub fn received(result: &Value, took: &str) {
     let style = Style::stdout();
-    let took = format!("({} from request to result)", clock.ms());
     output::line(&format!("   < {}", style.cyan(&units::clip(&units::result_line(result), TEXT))));
-    output::line(&style.dim(&format!("     {took}")));
+    output::line(&style.dim(&format!("     ({took} from request to result)")));
 }
 
 /// A reply that is not the last word.
 pub fn moment(clock: &Clock, what: &str, text: &str) {
-    output::line(&format!("   {:>8}  {what}  {}", clock.ms(), units::clip(text, TEXT - 15)));
+    output::line(&format!("   {:>8}  {what}  {}", clock.now(), units::clip(text, TEXT - 15)));
 }
 
 pub fn tool_call(name: &str, arguments: &str, answer: &str) {
@@ -100,5 +100,5 @@ pub fn event(event: &StreamEvent, clock: &Clock) {
         }
         _ => return,
     };
-    output::line(&format!("   {:>8}  {:14}  {text}", clock.ms(), event.event_type()));
+    output::line(&format!("   {:>8}  {:14}  {text}", clock.now(), event.event_type()));
 }

@@ -34,9 +34,10 @@ pub async fn execute(client: &Client) -> Result<(), CliError> {
     let body = json!({"message": "I am Ada", "blockOverrides": slowed(&[("greet", 120)])});
     show::sent(&json!({"message": body["message"]}));
     let reply: ExecuteReply = client.post(&path, &body).await?;
+    let took = clock.now();
     finished(reply.status, &reply.result)?;
     show_steps(client, "hello", &reply.execution_id).await?;
-    show::received(&reply.result, &clock);
+    show::received(&reply.result, &took);
     Ok(())
 }
 
@@ -54,7 +55,7 @@ pub async fn step_stream(client: &Client) -> Result<(), CliError> {
         show::event(&event, &clock);
         match event {
             StreamEvent::FlowCompleted { result, .. } => {
-                show::received(&result, &clock);
+                show::received(&result, &clock.now());
                 return Ok(());
             }
             StreamEvent::StepError { error, .. } => return Err(CliError::failure(error.message)),
@@ -82,10 +83,11 @@ pub async fn job(client: &Client) -> Result<String, CliError> {
             break status;
         }
     };
+    let took = clock.now();
     let result = status.result.or(status.error.map(Value::from)).unwrap_or_default();
     finished(status.status, &result)?;
     show_steps(client, "review-panel", &accepted.execution_id).await?;
-    show::received(&result, &clock);
+    show::received(&result, &took);
     Ok(accepted.execution_id)
 }
 
@@ -113,9 +115,10 @@ pub async fn tools(client: &Client) -> Result<(), CliError> {
     body["toolCallMessages"] = json!(messages);
     let reply: ExecuteReply = client.post(&path, &body).await?;
     show::moment(&clock, "200", "resumed: the same URL, with the tool's result");
+    let took = clock.now();
     finished(reply.status, &reply.result)?;
     show_steps(client, "weather", &reply.execution_id).await?;
-    show::received(&reply.result, &clock);
+    show::received(&reply.result, &took);
     Ok(())
 }
 

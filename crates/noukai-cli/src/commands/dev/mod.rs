@@ -11,7 +11,7 @@ use std::{
 };
 
 use noukai_api::CaptureMode;
-use noukai_server::{App, Config, Overrides, Project, Server, StartError};
+use noukai_server::{App, Config, Overrides, Project, Server};
 
 use crate::{
     error::CliError,
@@ -29,6 +29,9 @@ const ORG: &str = "local";
 const PROJECT: &str = "dev";
 /// Runs at the same time. It is the developer's own machine.
 const CONCURRENT_RUNS: u32 = 10_000;
+
+/// The watcher complains about folders that were deleted, which is what it is there to notice.
+const LOG: &str = "warn,notify=error";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,12 +67,12 @@ pub struct Args {
 /// Serves until a signal comes.
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let stop = Stop::on_signals()?;
-    logging::start("warn", LogFormat::Text)?;
+    logging::start(LOG, LogFormat::Text)?;
     let files = flow_files::load(&args.folder)?;
     flow_files::warn(&files);
     let config = config(&args)?;
     let data = config.data.clone();
-    let server = Server::start(config).await.map_err(start_error)?;
+    let server = Server::start(config).await.map_err(CliError::failure)?;
     let outcome = serve(&server, &args, files, &data, &stop).await;
     server.shutdown().await;
     outcome.map(|()| ExitCode::SUCCESS)
@@ -89,10 +92,6 @@ fn config(args: &Args) -> Result<Config, CliError> {
     Ok(config)
 }
 
-fn start_error(error: StartError) -> CliError {
-    CliError::failure(error).with_hint("`--port 0` takes a free port, `--data DIR` another data directory")
-}
-
 async fn serve(server: &Server, args: &Args, files: Vec<FlowFile>, data: &Path, stop: &Stop) -> Result<(), CliError> {
     let app: &App = server.app();
     let project: Project = app.ensure_project(ORG, PROJECT).await?;
@@ -109,6 +108,6 @@ async fn serve(server: &Server, args: &Args, files: Vec<FlowFile>, data: &Path, 
         () = stop.requested() => {}
         () = reload::run(watch, &mut folder) => {}
     }
-    output::note("stopping");
+    output::note("stopping; once more to stop at once");
     Ok(())
 }

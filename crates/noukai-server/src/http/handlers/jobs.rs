@@ -1,7 +1,11 @@
 //! Jobs: submit, poll, cancel.
 
-use axum::{extract::State, http::StatusCode, response::Response};
-use noukai_api::ExecuteRequest;
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use noukai_api::{ExecuteRequest, JobStatus, RunStatus};
 use serde::Deserialize;
 
 use crate::{
@@ -15,6 +19,9 @@ use crate::{
         reply,
     },
 };
+
+/// Sent by the published clients with every request.
+const CLIENT_HEADER: &str = "x-noukai-api-version";
 
 /// A job of a flow.
 #[derive(Deserialize)]
@@ -40,9 +47,20 @@ pub(in crate::http) async fn poll(
     State(app): State<App>,
     Authed(caller): Authed,
     PathOf(JobPath { flow, execution_id }): PathOf<JobPath>,
+    headers: HeaderMap,
     args: Args,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.job(&caller, &flow, &execution_id, args.wait()?).await?)
+    let status = app.job(&caller, &flow, &execution_id, args.wait()?).await?;
+    reply::ok(&for_client(status, &headers))
+}
+
+/// The published clients know no `cancelled`: one of them refuses the whole reply, the other polls on until its own
+/// timeout. Both name themselves by a header; they are told `failed`, with the reason in `error`.
+fn for_client(mut status: JobStatus, headers: &HeaderMap) -> JobStatus {
+    if status.status == RunStatus::Cancelled && headers.contains_key(CLIENT_HEADER) {
+        status.status = RunStatus::Failed;
+    }
+    status
 }
 
 /// `DELETE .../jobs/{executionId}`: no effect once it ended.
