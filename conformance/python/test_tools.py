@@ -118,6 +118,7 @@ async def test_tool_choice_by_name(api):
     paused = await api.execute("tools", message="hi", tools=[WEATHER, CLOCK], tool_choice=NAMED)
     (call,) = paused.tool_calls
     assert call["function"] == {"name": "get_time", "arguments": "{}"}
+    assert (await api.resume(paused, sunny(paused.tool_calls))).result == {"message": "report: sunny"}
 
 
 async def test_tool_choice_required_counts_on_each_resume(api):
@@ -344,7 +345,7 @@ async def test_tool_choice_in_a_stream(api):
         return sunny(calls)
 
     await api.events("tools", message="hi", tools=[WEATHER, CLOCK], tool_choice=NAMED, tool_handler=handler)
-    assert names[0] == "get_time"
+    assert names == ["get_time"]
 
 
 async def test_tools_for_a_flow_that_takes_none_in_a_stream(api):

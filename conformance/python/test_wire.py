@@ -1,12 +1,16 @@
 """What the clients rely on without showing it: headers, framing, cursors, spellings."""
 
+import http.client as http_client
 import json
 import re
+import select
+import socket
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from drivers import frames
+from noukai_server import PORT
 
 STREAM = {"message": "hi", "runRemaining": True}
 
@@ -31,6 +35,25 @@ def test_every_reply_has_a_request_id(http, seq):
 def test_a_wrong_key_is_refused_before_anything_is_read(http, seq):
     reply = http.post(f"{seq('echo')}/execute", content=b"{", headers={"Authorization": "Bearer nk_test_wrong"})
     assert (reply.status_code, reply.headers["www-authenticate"]) == (401, 'Bearer error="invalid_token"')
+
+
+def test_a_refusal_keeps_the_connection_or_says_that_it_ends(server, seq):
+    """The Python client sends a request's head and body apart; the refusal may come in between."""
+    with socket.create_connection(("127.0.0.1", PORT), timeout=10) as connection:
+        head = f"POST /api/v1{seq('echo')}/execute HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer nk_wrong\r\n"
+        connection.sendall(f"{head}Content-Length: 2\r\n\r\n".encode())
+        select.select([connection], [], [], 0.2)  # until it has answered, if it does not wait for the body
+        connection.sendall(b"{}")
+        reply = http_client.HTTPResponse(connection)
+        reply.begin()
+        assert reply.status == 401
+        reply.read()
+        if (reply.getheader("Connection") or "").lower() == "close":
+            return
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        again = http_client.HTTPResponse(connection)
+        again.begin()
+        assert again.status == 200
 
 
 def test_both_spellings_of_every_field(http, seq):
