@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from noukai_sdk import AsyncNoukai, AuthenticationError, Noukai, __version__
+from noukai_sdk import APITimeoutError, AsyncNoukai, AuthenticationError, Noukai, __version__
 
 CLIENTS = [Noukai, AsyncNoukai]
 
@@ -48,6 +48,16 @@ async def test_a_flow_is_addressed_in_three_ways(server):
         for wrong in ("echo", "a/b", "a/b/c/d", "a//c", ""):
             with pytest.raises(ValueError):
                 client.flow(wrong)
+
+
+async def test_the_clients_own_timeout(options):
+    with Noukai(**{**options, "timeout": 0.3}) as client:
+        with pytest.raises(APITimeoutError):
+            client.flow("slow").execute("hi")
+        assert client.flow("slow").execute("hi", timeout=30).status == "completed"
+    async with AsyncNoukai(**{**options, "timeout": 0.3}) as client:
+        with pytest.raises(APITimeoutError):
+            await client.flow("slow").execute("hi")
 
 
 async def test_a_client_can_be_closed_twice(server):

@@ -1,6 +1,5 @@
 """`execute`: every option, on both clients. The results are known because noukai/echo is."""
 
-import time
 import uuid
 
 import pytest
@@ -99,9 +98,10 @@ async def test_block_overrides_of_config_fields(api):
 
 
 async def test_block_overrides_of_the_config(api):
-    started = time.monotonic()
-    await api.execute("slow", message="hi", block_overrides={"wait": {"config": {"latency_ms": 0}}})
-    assert time.monotonic() - started < 1.2
+    slow = await api.execute("slow", message="hi")
+    fast = await api.execute("slow", message="hi", block_overrides={"wait": {"config": {"latency_ms": 0}}})
+    (slow_step,), (fast_step,) = [(await api.trace("slow", run.execution_id)).steps for run in (slow, fast)]
+    assert fast_step.duration_ms < 1500 <= slow_step.duration_ms
 
 
 async def test_block_overrides_of_the_model(api):

@@ -150,6 +150,8 @@ CALLS = [
     ("parallel-then-merge", {"message": "six"}),
     ("branch", {"message": "seven", "parameters": {"kind": "billing"}}),
     ("branch-last", {"message": "eight", "parameters": {"kind": "billing"}}),
+    ("nested", {"parameters": {"items": ["a", "b"]}}),
+    ("tools-branch", {"message": "ten", "parameters": {"kind": "billing"}}),
     ("tools-later", {"message": "nine", "tools": [WEATHER], "tool_handler": sunny}),
 ]
 

@@ -214,6 +214,23 @@ async def test_a_branch_at_the_end(api, kind):
 
 
 @pytest.mark.parametrize("run_remaining", [False, True])
+async def test_containers_in_containers(api, run_remaining):
+    events = await api.events("nested", parameters={"items": ["a", "b"]}, run_remaining=run_remaining)
+    completed = of_type(events, "step_completed")
+    assert {event.step_id: event.output for event in completed} == {
+        "first": {"message": "first"},
+        "each": [{"message": "each a"}, {"message": "each b"}],
+        "only-a": [{"message": "a after each a"}, None],
+        "one": {"message": "one after first"},
+        "two": {"message": "two after one after first"},
+        "last": {"message": "2 and two after one after first"},
+    }
+    assert [event.step_index for event in completed] == [0, 1, 2, 3, 4, 5]
+    assert len(api.requests) == (1 if run_remaining else 3)
+    assert events[-1].result == {"message": "2 and two after one after first"}
+
+
+@pytest.mark.parametrize("run_remaining", [False, True])
 async def test_a_failing_step_ends_the_stream(api, run_remaining):
     events = await api.events("fails", message="hi", run_remaining=run_remaining)
     pause = [] if run_remaining else ["step_paused"]

@@ -266,6 +266,21 @@ async def test_a_handler_in_a_stream_that_runs_on(api):
     assert len(api.requests) == 2
 
 
+@pytest.mark.parametrize("run_remaining", [False, True])
+async def test_a_pause_behind_skipped_blocks(api, run_remaining):
+    options = {"message": "hi", "parameters": {"kind": "bug"}, "tools": [WEATHER], "tool_handler": sunny}
+    events = await api.events("tools-branch", run_remaining=run_remaining, **options)
+    assert {event.step_id: event.output for event in of_type(events, "step_completed")} == {
+        "billing": None,
+        "ask": {"message": "sunny"},
+        "other": None,
+        "report": {"message": "report: sunny"},
+    }
+    assert len(of_type(events, "step_completed")) == 4
+    assert events[-1].result == {"message": "report: sunny"}
+    assert (await api.execute("tools-branch", **options)).result == {"message": "report: sunny"}
+
+
 async def test_an_async_handler_in_a_stream(async_api):
     steps = await async_api.steps("tools", message="weather?", tools=[WEATHER], tool_handler=sunny_async)
     assert [(step.step_id, step.output) for step in steps] == [

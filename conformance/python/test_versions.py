@@ -2,8 +2,11 @@
 
 import re
 
+import httpx
 import pytest
-from noukai_sdk import FlowExecutionError, FlowNotFoundError
+from noukai_sdk import AsyncNoukai, AsyncRelayFlow, FlowNotFoundError
+from noukai_sdk.adapters.relay import mount_flow_relay
+from starlette.applications import Starlette
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +66,20 @@ async def test_the_trace_names_the_version(api, http, seq):
         assert run["version"] == number
 
 
+@pytest.mark.parametrize(("version", "word"), [("production", "first"), (2, "second"), ("draft", "third")])
+async def test_a_relay_is_pinned_to_a_version(server, options, version, word):
+    async def everyone(_request):
+        pass
+
+    app = Starlette()
+    async with AsyncNoukai(**options) as noukai:
+        path = {"org": server.org, "project": server.project, "slug": "versioned"}
+        mount_flow_relay(app, client=noukai, authorize=everyone, version=version, path="/ask", **path)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+            result = await AsyncRelayFlow("http://relay.test/ask", client=client).execute("hi")
+    assert result.result == {"message": f"{word} hi"}
+
+
 async def test_unknown_versions(api):
     with pytest.raises(FlowNotFoundError) as unknown:
         await api.execute("versioned", message="hi", version=3)
@@ -99,9 +116,3 @@ def test_a_run_keeps_its_version(http, seq):
     assert (stale.status_code, stale.json()["detail"]["code"]) == (409, "STALE_TREE")
     other_flow = http.post(f"{seq('versioned')}/v2/step", json={"executionId": run, "stepIndex": 0})
     assert (other_flow.status_code, other_flow.json()["detail"]["code"]) == (404, "RUN_NOT_FOUND")
-
-
-async def test_a_pause_is_resumed_on_its_version(api):
-    with pytest.raises(FlowExecutionError) as refused:
-        await api.execute("versioned", message="hi", version=2, tools=[{"type": "function", "function": {"name": "x"}}])
-    assert refused.value.code == "TOOLS_NOT_ENABLED"

@@ -90,6 +90,12 @@ test("a timeout ends the call and not the run", async () => {
   await runGoesOn(message);
 });
 
+test("the client's own timeout", async () => {
+  const { flow } = connect(holder, { timeout: 300 });
+  await assert.rejects(flow("slow").execute({ message: "hi" }), APITimeoutError);
+  assert.equal((await flow("slow").execute({ message: "hi", timeout: 30_000 })).status, "completed");
+});
+
 test("an abort signal ends the call and not the run", async () => {
   const message = `slow ${randomUUID()}`;
   const call = new AbortController();

@@ -62,9 +62,11 @@ test("session ids of the client and of the call", async () => {
   assert.equal((await flow("echo").execute({ message: "2", sessionId: other })).sessionId, other);
   await collect(flow("echo").steps({ message: "3" }));
   await collect(flow("two-step").events({ message: "4", sessionId: other }));
+  const job = await flow("echo").executeAsync({ message: "5", sessionId: other, timeout: 10_000 });
+  await job.wait({ pollInterval: 20 });
   const kinds = async (id) => (await session(holder, id)).executions.map((run) => run.triggerType);
   assert.deepEqual(await kinds(mine), ["execute", "step"]);
-  assert.deepEqual(await kinds(other), ["execute", "step"]);
+  assert.deepEqual(await kinds(other), ["execute", "step", "job"]);
 });
 
 test("a paused run keeps its session", async () => {
@@ -85,6 +87,7 @@ for (const [number, [slug, options]] of [
   ["parallel", { message: "four" }],
   ["branch", { message: "five", parameters: { kind: "billing" } }],
   ["branch-last", { message: "six", parameters: { kind: "billing" } }],
+  ["nested", { parameters: { items: ["a", "b"] } }],
   ["tools-later", { message: "seven", tools: [WEATHER], toolHandler: sunny }],
 ].entries()) {
   test(`a replayed result is the recorded one, ${number} ${slug}`, async () => {
@@ -136,6 +139,20 @@ test("recorded failures", async () => {
     message: live.result.error.message,
     executionId: live.executionId,
   });
+});
+
+test("failures that hide easily", async () => {
+  const { noukai, flow } = connect(holder);
+  const container = await captured(() => flow("loop-over").execute({ message: "hi" }));
+  await assert.rejects(replayed(container.sessionId, noukai, () => flow("loop-over").execute({})), {
+    name: "FlowExecutionError",
+    code: "LOOP_INPUT_INVALID",
+  });
+  const parameters = { items: [{ name: "a" }, {}] };
+  const item = await captured(() => collect(flow("loop-continue").events({ parameters })));
+  const events = await replayed(item.sessionId, noukai, () => collect(flow("loop-continue").events({})));
+  assert.deepEqual(ofType(events, "step_error"), []);
+  assert.deepEqual(events.at(-1).result, { message: "2 items" });
 });
 
 test("misses and leftovers", async (context) => {

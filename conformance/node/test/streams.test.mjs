@@ -115,6 +115,23 @@ for (const runRemaining of [false, true]) {
     });
   }
 
+  test(`containers in containers, runRemaining ${runRemaining}`, async () => {
+    const { flow, requests } = connect(holder);
+    const found = await collect(flow("nested").events({ parameters: { items: ["a", "b"] }, runRemaining }));
+    const completed = ofType(found, "step_completed");
+    assert.deepEqual(Object.fromEntries(completed.map((e) => [e.stepId, e.output])), {
+      first: { message: "first" },
+      each: [{ message: "each a" }, { message: "each b" }],
+      "only-a": [{ message: "a after each a" }, null],
+      one: { message: "one after first" },
+      two: { message: "two after one after first" },
+      last: { message: "2 and two after one after first" },
+    });
+    assert.deepEqual(completed.map((e) => e.stepIndex), [0, 1, 2, 3, 4, 5]);
+    assert.equal(requests.length, runRemaining ? 1 : 3);
+    assert.deepEqual(found.at(-1).result, { message: "2 and two after one after first" });
+  });
+
   test(`a failing step ends the stream, runRemaining ${runRemaining}`, async () => {
     const found = await events("fails", { message: "hi", runRemaining });
     const pause = runRemaining ? [] : ["step_paused"];

@@ -155,6 +155,48 @@ test("a handler in a stream that runs on", async () => {
   assert.equal(requests.length, 2);
 });
 
+for (const runRemaining of [false, true]) {
+  test(`a pause behind skipped blocks, runRemaining ${runRemaining}`, async () => {
+    const options = { message: "hi", parameters: { kind: "bug" }, tools: [WEATHER], toolHandler: sunny, runRemaining };
+    const events = await collect(connect(holder).flow("tools-branch").events(options));
+    const completed = ofType(events, "step_completed");
+    assert.deepEqual(Object.fromEntries(completed.map((event) => [event.stepId, event.output])), {
+      billing: null,
+      ask: { message: "sunny" },
+      other: null,
+      report: { message: "report: sunny" },
+    });
+    assert.equal(completed.length, 4);
+    assert.deepEqual(events.at(-1).result, { message: "report: sunny" });
+  });
+}
+
+test("a pause that is ignored comes again", async () => {
+  const { flow } = connect(holder);
+  const pauses = [];
+  let last;
+  for await (const event of flow("tools").events({ message: "weather?", tools: [WEATHER] })) {
+    last = event;
+    if (event.type !== "tool_calls_required") continue;
+    pauses.push(event);
+    if (pauses.length === 2) await event.resume({ toolResults: sunny(event.toolCalls) });
+  }
+  assert.deepEqual(pauses.map((pause) => [pause.stepIndex, pause.iterationsUsed]), [[0, 1], [0, 1]]);
+  assert.equal(pauses[1].executionId, pauses[0].executionId);
+  assert.deepEqual(last.result, { message: "report: sunny" });
+});
+
+test("tool choice in a stream", async () => {
+  const names = [];
+  const toolHandler = (calls) => {
+    names.push(...calls.map((call) => call.function.name));
+    return sunny(calls);
+  };
+  const options = { message: "hi", tools: [WEATHER, CLOCK], toolChoice: NAMED, toolHandler };
+  const events = await collect(connect(holder).flow("tools").events(options));
+  assert.deepEqual([names, events.at(-1).result], [["get_time"], { message: "report: sunny" }]);
+});
+
 test("a handler in steps", async () => {
   const steps = await collect(
     connect(holder).flow("tools-later").steps({ message: "weather?", tools: [WEATHER], toolHandler: sunny }),

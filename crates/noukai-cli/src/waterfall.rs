@@ -58,12 +58,12 @@ impl Scale {
 
 fn heading(trace: &Trace, style: Style) -> [String; 2] {
     let run = &trace.flow_run;
-    let facts = [
+    let mut facts = vec![
         format!("{} in {}", run.status.as_str(), units::duration(run.duration_ms.unwrap_or(0))),
         units::count(trace.steps.len(), "step"),
-        units::tokens(run.tokens),
-        units::cost(run.cost_usd.as_deref()),
     ];
+    facts.extend(run.tokens.map(|tokens| units::tokens(Some(tokens))));
+    facts.extend(run.cost_usd.as_deref().map(|usd| units::cost(Some(usd))));
     [
         format!("{:MARGIN$}{}", "", style.dim(&format!("run {}", run.id))),
         format!("{:MARGIN$}{}", "", style.bold(&facts.join(", "))),
@@ -138,11 +138,11 @@ mod tests {
         ]);
         let expected = [
             "  run r",
-            "  completed in 300 ms, 3 steps, -, -",
+            "  completed in 300 ms, 3 steps",
             "                     0                      300 ms",
-            "  first              ██████████                        100 ms   3 tokens   $0.001",
-            "  a name that is fa…           ███████████████████     failed   3 tokens   $0.001",
-            "  left                         ·                      skipped   3 tokens   $0.001",
+            "  first              █████████                        100 ms   3 tokens   $0.001",
+            "  a name that is fa…          ████████████████████    failed   3 tokens   $0.001",
+            "  left                        ·                      skipped   3 tokens   $0.001",
         ];
         assert_eq!(lines, expected);
         assert!(lines.iter().all(|line| line.chars().count() <= 80));

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    ops::Range,
     sync::Arc,
     time::Duration,
 };
@@ -35,7 +36,8 @@ pub struct Slot {
 pub enum Done {
     /// The leaf gave this.
     Output(Arc<Value>),
-    /// The leaf failed its item in a loop that goes on; the value is `{"error": ...}`.
+    /// The leaf failed its item in a loop that goes on; the value is `{"error": ...}`. Stands at the item's own path,
+    /// which is shorter than the leaf's where loops are nested.
     ItemFailed(Arc<Value>),
 }
 
@@ -71,9 +73,15 @@ impl DoneOutputs {
         Ok(done)
     }
 
-    /// Puts a leaf's reported output into its slots, one level of lists per loop.
+    /// Puts a leaf's reported output into its slots, one level of lists per loop. The mark of a failed item may stand
+    /// at any level.
     fn expand(&mut self, leaf: usize, depth: usize, path: &mut LoopPath, output: &Value) -> Option<()> {
         if output.is_null() {
+            return Some(());
+        }
+        let value = || Arc::new(output.clone());
+        if !path.is_empty() && is_item_error(output) {
+            self.slots.insert(Slot { leaf, path: path.clone() }, Done::ItemFailed(value()));
             return Some(());
         }
         if depth > 0 {
@@ -208,6 +216,14 @@ impl Progress {
         self.done.slots.insert(slot, Done::ItemFailed(error));
     }
 
+    /// The error of an item that an earlier pass saw fail, marked at one of the loop's leaves.
+    pub fn item_error(&self, mut leaves: Range<usize>, path: &LoopPath) -> Option<Arc<Value>> {
+        leaves.find_map(|leaf| match self.done.slots.get(&Slot { leaf, path: path.clone() }) {
+            Some(Done::ItemFailed(error)) => Some(error.clone()),
+            _ => None,
+        })
+    }
+
     pub fn is_reported(&self, leaf: usize) -> bool {
         self.done.reported.contains_key(&leaf)
     }
@@ -227,12 +243,11 @@ impl Progress {
 
     /// A leaf's outputs over all iterations of `loops`, as nested lists.
     pub fn collect(&self, leaf: usize, loops: &[Arc<str>], path: &mut LoopPath) -> Value {
-        let Some((first, rest)) = loops.split_first() else {
-            return match self.done.slots.get(&Slot { leaf, path: path.clone() }) {
-                Some(Done::Output(value) | Done::ItemFailed(value)) => value.as_ref().clone(),
-                None => Value::Null,
-            };
-        };
+        let found = self.done.slots.get(&Slot { leaf, path: path.clone() });
+        if let Some(Done::Output(value) | Done::ItemFailed(value)) = found {
+            return value.as_ref().clone();
+        }
+        let Some((first, rest)) = loops.split_first() else { return Value::Null };
         let count = self.loop_counts.get(&(first.clone(), path.clone())).copied().unwrap_or(0);
         let items = (0..count).map(|index| {
             path.push(index);

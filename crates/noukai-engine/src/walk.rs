@@ -94,7 +94,7 @@ impl<'a> Walk<'a> {
 
     /// Spends one unit of the pass, unless the node lies before the cursor or inside a unit.
     pub fn enter_unit(&self, node: &Node, place: &Place) -> Result<(), Stop> {
-        if place.in_unit || self.is_before_cursor(node) {
+        if place.in_unit || node.leaves.is_empty() || self.is_before_cursor(node) {
             return Ok(());
         }
         match &mut *self.units_left.lock() {

@@ -29,7 +29,7 @@ pub(crate) async fn run(
     let runs = (0..count).zip(items).map(|(index, item)| {
         let place = item_place(place, item, index, count);
         let (input, seen) = (item_input(&input, &place), seen.clone());
-        async move { Ok::<_, Stop>((index, run_item(walk, each, input, seen, place).await?)) }
+        async move { Ok::<_, Stop>((index, run_item(walk, node, each, input, seen, place).await?)) }
     });
     let mut results: Vec<(u32, Arc<Value>)> = stream::iter(runs).buffer_unordered(concurrency).try_collect().await?;
     results.sort_unstable_by_key(|(index, _)| *index);
@@ -93,28 +93,43 @@ fn item_input(outer: &Value, place: &Place) -> Arc<Value> {
     Arc::new(Value::Object(fields))
 }
 
-async fn run_item(walk: &Walk<'_>, each: &Loop, input: Arc<Value>, mut seen: Seen, place: Place) -> Ended {
+async fn run_item(
+    walk: &Walk<'_>,
+    node: &Node,
+    each: &Loop,
+    input: Arc<Value>,
+    mut seen: Seen,
+    place: Place,
+) -> Ended {
+    if !each.continue_on_error {
+        return sequence::run(walk, &each.steps, input, &mut seen, &place).await;
+    }
+    if let Some(error) = walk.progress().item_error(node.leaves.clone(), &place.path) {
+        return Ok(error);
+    }
     match sequence::run(walk, &each.steps, input, &mut seen, &place).await {
-        Err(Stop::Failed(failure)) if each.continue_on_error && failure.node_id.is_some() => {
-            Ok(keep_item_error(walk, &failure, &place))
-        }
+        Err(Stop::Failed(failure)) if failure.node_id.is_some() => Ok(keep_item_error(walk, node, &failure, &place)),
         ended => ended,
     }
 }
 
-/// Puts the error in the item's place, and keeps it where a later pass will look: at the leaf that failed.
-fn keep_item_error(walk: &Walk<'_>, failure: &Failure, place: &Place) -> Arc<Value> {
+/// Puts the error in the item's place, and marks the item as failed where a later pass will look: at the leaf that
+/// failed, or at the first leaf of the container that did.
+fn keep_item_error(walk: &Walk<'_>, node: &Node, failure: &Failure, place: &Place) -> Arc<Value> {
     let error = Arc::new(failure.as_result());
-    let failed = failure.node_id.as_deref().and_then(|id| walk.flow().leaf_index(id));
-    if let Some(leaf) = failed {
-        let slot = Slot { leaf, path: place.path.clone() };
-        let known = walk.progress().slot(&slot).is_some();
-        if !known {
-            walk.progress().fail_item(slot.clone(), error.clone());
-            walk.emit(Event::ItemFailed { leaf, path: slot.path, error: error.clone() });
-        }
-    }
+    let failed = failure.node_id.as_deref().and_then(|id| first_leaf_of(node, id));
+    let slot = Slot { leaf: failed.unwrap_or(node.leaves.start), path: place.path.clone() };
+    walk.progress().fail_item(slot.clone(), error.clone());
+    walk.emit(Event::ItemFailed { leaf: slot.leaf, path: slot.path, error: error.clone() });
     error
+}
+
+/// The first leaf at or below the node of that id.
+fn first_leaf_of(node: &Node, id: &str) -> Option<usize> {
+    if node.id.as_ref() == id {
+        return node.leaves.clone().next();
+    }
+    node.kind.children().find_map(|child| first_leaf_of(child, id))
 }
 
 /// Reports every leaf of the outermost loop, in tree order, with the list of its outputs.

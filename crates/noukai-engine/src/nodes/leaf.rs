@@ -59,18 +59,10 @@ impl Work<'_, '_> {
         let slot = self.slot();
         let known = self.walk.progress().slot(&slot).cloned();
         match known {
-            Some(Done::Output(output)) => Ok(Some(output)),
-            Some(Done::ItemFailed(error)) => Err(Stop::Failed(self.failure_from(&error))),
+            Some(Done::Output(output) | Done::ItemFailed(output)) => Ok(Some(output)),
             None if self.walk.is_before_cursor(self.node) => Err(Stop::Failed(self.missing_output())),
             None => Ok(None),
         }
-    }
-
-    /// An item's error as a failure again.
-    fn failure_from(&self, error: &Value) -> Failure {
-        let stored = error.get("error").and_then(|error| serde_json::from_value::<StepError>(error.clone()).ok());
-        let fallback = || node_failure(self.node, ErrorCode::InternalError, "failed in an earlier pass");
-        stored.map_or_else(fallback, |error| self.failure(error))
     }
 
     /// The caller's outputs now lead where this leaf was not run.

@@ -17,6 +17,9 @@ use super::{
     record::{Record, Stored},
 };
 
+/// How often a job is claimed before it is given up.
+const MOST_CLAIMS: u32 = 5;
+
 /// Jobs that this process works on, so that they can be told to stop.
 #[derive(Default)]
 pub(crate) struct LiveJobs(Mutex<HashMap<RunId, CancellationToken>>);
@@ -97,19 +100,26 @@ impl App {
         job.filter(|job| job.run.flow_id == flow.id).ok_or_else(job_not_found)
     }
 
-    /// Runs a claimed job to its end, from its last stored step. Errors leave it to the next claim.
+    /// Runs a claimed job to its end, from its last stored step. An error leaves it to the next claim, up to a limit.
     pub(crate) async fn run_job(&self, job: ClaimedJob) -> Result<(), AppError> {
         let id = job.run.id;
         let cancel = self.inner.live.begin(id);
         if job.cancel_requested {
             cancel.cancel();
         }
+        let (run, lease) = (job.run.clone(), job.lease.clone());
         let driven = match self.job_pass(job, cancel).await {
             Ok(pass) => self.drive(pass).await.map(|_| ()),
             Err(error) => Err(error),
         };
         self.inner.live.end(id);
-        driven
+        match driven {
+            Err(error) if is_hopeless(&error, lease.claim) => {
+                let message = format!("given up after {} attempts: {}", lease.claim, error.message);
+                self.end_run(run, error.code, &message, Some(lease)).await
+            }
+            driven => driven,
+        }
     }
 
     pub(crate) fn cancel_live(&self, id: RunId) {
@@ -130,6 +140,11 @@ impl App {
         let pass = Pass::fresh(run, flow, inputs, None);
         Ok(Pass { begin, done, lease: Some(job.lease), cancel, ..pass })
     }
+}
+
+/// Whether a job would fail again however often it is claimed. Faults of ours may pass; they get a few tries.
+const fn is_hopeless(error: &AppError, claims: u32) -> bool {
+    claims >= MOST_CLAIMS || !matches!(error.code, ErrorCode::InternalError | ErrorCode::Overloaded)
 }
 
 /// The last event of a job that was cancelled before anyone worked on it.

@@ -47,8 +47,11 @@ struct Shared {
     changed: Notify,
 }
 
-/// The run's end of the stream.
+/// The recorder's end of the stream.
 pub(crate) struct Observer(Arc<Shared>);
+
+/// Keeps the stream open. Dropped by who started the run, once the run is over.
+pub(crate) struct Open(Arc<Shared>);
 
 /// The caller's end. Dropping it tells the run that nobody looks any more.
 struct Watching(Arc<Shared>);
@@ -61,8 +64,8 @@ impl Drop for Watching {
     }
 }
 
-/// An observer, and the stream of what it is shown.
-pub(crate) fn observe(execution_id: Arc<str>) -> (Observer, EventStream) {
+/// An observer, the stream of what it is shown, and what keeps that open.
+pub(crate) fn observe(execution_id: Arc<str>) -> (Observer, Open, EventStream) {
     let shared = Arc::new(Shared::default());
     let watching = Watching(shared.clone());
     let events = stream::unfold(watching, |watching| async move {
@@ -71,7 +74,7 @@ pub(crate) fn observe(execution_id: Arc<str>) -> (Observer, EventStream) {
     });
     let named =
         events.map(move |shown| SeqEvent { seq: shown.seq, execution_id: execution_id.clone(), event: shown.event });
-    (Observer(shared), named.boxed())
+    (Observer(shared.clone()), Open(shared), named.boxed())
 }
 
 impl Observer {
@@ -87,7 +90,14 @@ impl Observer {
     }
 }
 
-impl Drop for Observer {
+impl Open {
+    /// Ends the stream with an event, where what should have ended it could not be stored.
+    pub fn end_with(self, event: StreamEvent) {
+        self.0.push(std::iter::once(Shown { after: None, seq: None, event }));
+    }
+}
+
+impl Drop for Open {
     fn drop(&mut self) {
         self.0.queue.lock().closed = true;
         self.0.changed.notify_one();

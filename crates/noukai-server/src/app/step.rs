@@ -6,8 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use noukai_api::{ErrorCode, RunStatus, StepRequest, TriggerType};
-use noukai_engine::{DoneOutputs, Slot, Until};
+use noukai_api::{ErrorCode, RunStatus, StepRequest, StreamEvent, TriggerType};
+use noukai_engine::{DoneOutputs, Failure, Slot, Until};
 use noukai_flow::Flow;
 use noukai_store::{Resumed, RunId, RunRecord};
 use serde_json::{Map, Value};
@@ -39,13 +39,15 @@ impl App {
             None => self.first_step(caller, address, request, options).await?,
             Some(id) => self.next_step(caller, address, request, &id).await?,
         };
-        let (observer, events) = observe(pass.run.id.to_string().into());
+        let (observer, open, events) = observe(pass.run.id.to_string().into());
         let pass = Pass { until, deltas, observer: Some(observer), ..pass };
+        let step = pass.flow.leaves.get(pass.cursor).map(|leaf| (leaf.id.clone(), leaf.name.clone()));
         let app = self.clone();
         // The task is tracked; its end shows in the stream and in the store.
         drop(self.spawn(async move {
             if let Err(error) = app.drive(pass).await {
                 tracing::error!(%error, context = error.context.as_deref(), "a step could not be recorded");
+                open.end_with(not_recorded(step.unwrap_or_default(), &error));
             }
         }));
         Ok(events)
@@ -158,6 +160,12 @@ impl App {
         let history = self.history(run).await?;
         Ok(history.attempts())
     }
+}
+
+/// Ends a stream whose own end could not be stored. Without a terminator, published clients call again for ever.
+fn not_recorded((step, name): (Arc<str>, Arc<str>), error: &AppError) -> StreamEvent {
+    let failure = Failure::of_run(error.code, error.message.clone());
+    StreamEvent::StepError { step_id: step.to_string(), name: name.to_string(), error: failure.error }
 }
 
 fn busy(run: &RunRecord) -> AppError {

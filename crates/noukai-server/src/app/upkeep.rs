@@ -24,7 +24,7 @@ impl App {
         let message = "the server stopped while the run was going on";
         for run in self.store().recover().await? {
             let id = run.id;
-            self.end_run(run, ErrorCode::Interrupted, message).await?;
+            self.end_run(run, ErrorCode::Interrupted, message, None).await?;
             tracing::info!(run = %id, "ended a run that was interrupted");
         }
         Ok(())
@@ -51,7 +51,7 @@ impl App {
         let seconds = i64::try_from(limits.pause_seconds).unwrap_or(i64::MAX / 2);
         let paused_before = self.now().saturating_sub(time::Duration::seconds(seconds));
         for run in self.store().paused_since(paused_before, BATCH).await? {
-            self.end_run(run, ErrorCode::Expired, "the run was paused for too long").await?;
+            self.end_run(run, ErrorCode::Expired, "the run was paused for too long", None).await?;
         }
         let kept = time::Duration::days(i64::from(limits.trace_retention_days));
         let before = self.now().saturating_sub(kept);
@@ -61,8 +61,16 @@ impl App {
         Ok(())
     }
 
-    /// Ends a run that no process works on.
-    async fn end_run(&self, mut run: RunRecord, code: ErrorCode, message: &str) -> Result<(), AppError> {
+    /// Ends a run that cannot go on: nobody works on it, or only the holder of `lease`.
+    pub(crate) async fn end_run(
+        &self,
+        mut run: RunRecord,
+        code: ErrorCode,
+        message: &str,
+        lease: Option<Lease>,
+    ) -> Result<(), AppError> {
+        // As it stands now: a worker may have stored more since it was claimed.
+        run = self.store().run(run.project_id, run.id).await?.unwrap_or(run);
         let history = self.history(&run).await?;
         let dangling = history.dangling();
         let mut events = closing_events(&dangling, code, message, self.now());
@@ -89,7 +97,7 @@ impl App {
             job_result: None,
             keep_inputs: run.trigger == TriggerType::Step && code == ErrorCode::Interrupted,
         };
-        self.write(&mut run, events, Some(RunChange::Finished(Box::new(finish))), None).await
+        self.write(&mut run, events, Some(RunChange::Finished(Box::new(finish))), lease).await
     }
 
     /// Ends attempts that a crash cut off, before the job's next attempt begins.

@@ -1,0 +1,9 @@
+//! The real binary, driven as a user drives it. No sleeps: every wait is for a line or for an exit.
+
+#![cfg(test)]
+
+mod commands;
+mod demo;
+mod dev;
+mod reload;
+mod support;
