@@ -103,6 +103,30 @@ def test_a_trace_stream_goes_on_after_the_last_event_id(http, seq):
         assert rest == whole[seen:]
 
 
+def test_runs_by_their_own_id(http, seq):
+    reply = http.post(f"{seq('two-step')}/execute", json={"message": "hi"}).json()
+    run, flow = reply["executionId"], f"{seq('two-step')}/runs/{reply['executionId']}"
+    for rest in ("/trace", "/steps/second/trace", "/trace/stream"):
+        by_id, by_flow = http.get(f"/flow-runs/{run}{rest}"), http.get(f"{flow}{rest}")
+        assert by_id.status_code == by_flow.status_code == 200
+        assert by_id.text == by_flow.text
+    assert http.get(flow).json() == http.get(f"{flow}/trace").json()["flowRun"]
+    assert http.get(f"/flow-runs/{uuid.uuid4()}/trace").json()["detail"]["code"] == "RUN_NOT_FOUND"
+
+
+def test_runs_are_listed_newest_first(http, seq):
+    runs = [http.post(f"{seq('fails')}/execute", json={"message": "hi"}).json() for _ in range(3)]
+    made = [run["executionId"] for run in reversed(runs)]
+    query = {"flow_id": runs[0]["flowId"], "status": "failed", "limit": 2}
+    page = http.get("/flow-runs", params=query).json()
+    assert [run["id"] for run in page["flowRuns"]] == made[:2]
+    assert {(run["status"], run["flowId"]) for run in page["flowRuns"]} == {("failed", runs[0]["flowId"])}
+    rest = http.get("/flow-runs", params={**query, "cursor": page["nextCursor"]}).json()
+    assert rest["flowRuns"][0]["id"] == made[2]
+    assert http.get("/flow-runs", params={"flow_id": runs[0]["flowId"], "status": "completed"}).json()["flowRuns"] == []
+    assert http.get("/flow-runs", params={"limit": 101}).status_code == 422
+
+
 def test_deltas_where_asked_for(http, seq):
     plain = http.post(f"{seq('echo')}/step", json=STREAM).text
     assert "step_delta" not in plain

@@ -9,7 +9,7 @@ use std::{
 use futures::StreamExt;
 use noukai_api::{StepRequest, StreamEvent};
 use noukai_flow::Flow;
-use noukai_server::{App, EventStream, FlowAddress, Overrides, RunOptions, VersionSelector};
+use noukai_server::{App, Config, EventStream, FlowAddress, Overrides, RunOptions, VersionSelector};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -85,9 +85,10 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let private = tempfile::tempdir().map_err(|error| CliError::failure(format!("no temporary folder: {error}")))?;
     let data = args.data.clone().unwrap_or_else(|| private.path().to_owned());
     let overrides = Overrides { data: Some(data), ..Overrides::default() };
-    let app = local::open_app(&local::load_config(args.config.as_deref(), overrides)?).await?;
+    let config = local::load_config(args.config.as_deref(), overrides)?;
+    let app = local::open_app(&config).await?;
     let outcome = tokio::select! {
-        outcome = run_in(&app, &args, &file, request) => outcome,
+        outcome = run_in(&app, &config, &args, &file, request) => outcome,
         () = stop.requested() => Ok(ExitCode::from(INTERRUPTED)),
     };
     app.close().await;
@@ -165,9 +166,15 @@ fn parameter(name: &str, text: &str, schema: &Value) -> Result<Value, CliError> 
     }
 }
 
-async fn run_in(app: &App, args: &Args, file: &FlowFile, request: StepRequest) -> Result<ExitCode, CliError> {
+async fn run_in(
+    app: &App,
+    config: &Config,
+    args: &Args,
+    file: &FlowFile,
+    request: StepRequest,
+) -> Result<ExitCode, CliError> {
     let (flow, document) = file.checked()?;
-    let project = app.ensure_project("local", "dev").await?;
+    let project = app.ensure_project(&config.org, &config.project).await?;
     app.put_flow(&project, document).await?;
     let address = FlowAddress { flow: flow.slug.clone(), version: VersionSelector::Draft };
     let options = RunOptions { deltas: true, ..RunOptions::default() };

@@ -93,6 +93,14 @@ fn faults_at_the_start_are_one_clear_line() {
 }
 
 #[test]
+fn two_servers_do_not_share_their_data() {
+    let folder = Folder::with_hello();
+    let (_running, server) = folder.dev();
+    folder.run(&["dev", "--port", "0"]).failed(1, "another noukai server uses it");
+    assert_eq!(server.execute("hello", "Ada").0, 200);
+}
+
+#[test]
 fn a_run_under_way_is_answered_before_the_server_ends() {
     let folder = Folder::empty();
     folder.write("slow.flow.yaml", &slow_flow("slow", 700));

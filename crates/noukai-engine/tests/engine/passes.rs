@@ -1,6 +1,6 @@
 //! Passes: a caller that goes unit by unit sees what one pass over the whole flow gives.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use noukai_engine::{DoneOutputs, Event, Outcome, RunSpec, Until};
 use noukai_flow::Flow;
@@ -104,19 +104,54 @@ const EVERY_KIND: &str = r#"
       x: [{id: bx, llm: {prompt: "bx: {{ left.message }}"}}, {id: bx2, llm: {prompt: "bx2: {{ message }}"}}]
       y: [{id: by, llm: {prompt: "by: {{ left.message }}"}}]
 - id: each
-  loop: {over: initial.items, steps: [{id: one, llm: {prompt: "one: {{ item }} {{ a.message }}"}}]}
+  loop: {over: initial.items, concurrency: 1, steps: [{id: one, llm: {prompt: "one: {{ item }} {{ a.message }}"}}]}
 - id: rest
   sequence:
     - id: keep
       passthrough: {}
     - id: last
-      llm: {prompt: "last: {{ previous_output }}"}
+      llm: {prompt: "last: {{ count }}"}
 "#;
 
 #[tokio::test(start_paused = true)]
 async fn one_unit_at_a_time() {
     let initial = json!({"message": "hi", "kind": "x", "items": ["p", "q"]});
-    insta::assert_snapshot!(check_steps(EVERY_KIND, initial, Script::echo()).await, @"");
+    insta::assert_snapshot!(check_steps(EVERY_KIND, initial, Script::echo()).await, @r#"
+    start a #1 <- {"message":"hi","kind":"x","items":["p","q"]}
+    done a #1 -> {"message":"a: hi"}
+    = boundary a | left
+
+    start left #1 <- {"message":"a: hi"}
+    start right #1 <- {"message":"a: hi"}
+    done left #1 -> {"message":"left: a: hi"}
+    done right #1 -> {"message":"right: a: hi"}
+    = boundary right | bx
+
+    start bx #1 <- {"message":"right: a: hi","left":{"message":"left: a: hi"},"right":{"message":"right: a: hi"}}
+    done bx #1 -> {"message":"bx: left: a: hi"}
+    = boundary bx | bx2
+
+    start bx2 #1 <- {"message":"bx: left: a: hi"}
+    done bx2 #1 -> {"message":"bx2: bx: left: a: hi"}
+    skip by
+    = boundary by | one
+
+    start one[0] #1 <- {"message":"bx2: bx: left: a: hi","item":"p","index":0}
+    done one[0] #1 of 2 -> {"message":"one: p a: hi"}
+    again one[1] #1 <- {"message":"bx2: bx: left: a: hi","item":"q","index":1}
+    done one[1] #1 of 2 -> {"message":"one: q a: hi"}
+    leaf one -> [{"message":"one: p a: hi"},{"message":"one: q a: hi"}]
+    loop each x2
+    = boundary one | keep
+
+    start keep #1 <- {"each":[{"message":"one: p a: hi"},{"message":"one: q a: hi"}],"results":[{"message":"one: p a: hi"},{"message":"one: q a: hi"}],"count":2}
+    done keep #1 -> {"each":[{"message":"one: p a: hi"},{"message":"one: q a: hi"}],"results":[{"message":"one: p a: hi"},{"message":"one: q a: hi"}],"count":2}
+    = boundary keep | last
+
+    start last #1 <- {"each":[{"message":"one: p a: hi"},{"message":"one: q a: hi"}],"results":[{"message":"one: p a: hi"},{"message":"one: q a: hi"}],"count":2}
+    done last #1 -> {"message":"last: 2"}
+    = {"message":"last: 2"}
+    "#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +175,7 @@ async fn steps_give_what_one_pass_gives() {
 
 #[tokio::test(start_paused = true)]
 async fn going_back_runs_again_from_there() {
-    let initial = json!({"message": "hi", "kind": "z", "items": ["p", "q"]});
+    let initial = json!({"message": "hi", "kind": "x", "items": ["p", "q"]});
     let (flow, script) = (flow(EVERY_KIND), Arc::new(Script::echo()));
     let (stations, _) = step_through(&flow, &initial, &script).await;
     let at_loop = stations.iter().find(|client| client.cursor == 6).unwrap();
@@ -148,7 +183,15 @@ async fn going_back_runs_again_from_there() {
     for index in 0..2 {
         spec.done.attempts.insert(noukai_engine::Slot { leaf: 6, path: vec![index] }, 1);
     }
-    insta::assert_snapshot!(drive(spec, &script).await.text(), @"");
+    insta::assert_snapshot!(drive(spec, &script).await.text(), @r#"
+    start one[0] #2 <- {"message":"bx2: bx: left: a: hi","item":"p","index":0}
+    done one[0] #2 of 2 -> {"message":"one: p a: hi"}
+    again one[1] #2 <- {"message":"bx2: bx: left: a: hi","item":"q","index":1}
+    done one[1] #2 of 2 -> {"message":"one: q a: hi"}
+    leaf one -> [{"message":"one: p a: hi"},{"message":"one: q a: hi"}]
+    loop each x2
+    = boundary one | keep
+    "#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,9 +227,34 @@ async fn a_changed_output_may_lead_another_way() {
     assert_eq!((client.cursor, &client.outputs["by"]), (3, &Value::Null));
     client.outputs.insert("a".to_owned(), json!({"message": "y"}));
     let lost = drive(client.spec(&flow, &json!({}), Until::OneUnit), &script).await;
-    insta::assert_snapshot!(lost.text(), @"");
+    insta::assert_snapshot!(lost.text(), @r#"
+    failed by INVALID_STEP_INDEX: there is no output of `by`, which lies before the cursor; go back to step index 2
+    = failed by INVALID_STEP_INDEX: there is no output of `by`, which lies before the cursor; go back to step index 2
+    "#);
     client.cursor = 1;
-    insta::assert_snapshot!(drive(client.spec(&flow, &json!({}), Until::End), &script).await.text(), @"");
+    insta::assert_snapshot!(drive(client.spec(&flow, &json!({}), Until::End), &script).await.text(), @r#"
+    skip bx
+    start by #1 <- {"message":"y"}
+    done by #1 -> {"message":"by"}
+    start last #1 <- {"message":"by"}
+    done last #1 -> {"message":"last: by"}
+    = {"message":"last: by"}
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_output_is_what_comes_next_in_the_same_pass() {
+    let initial = json!({"message": "hi", "kind": "z", "items": ["p", "q"]});
+    let (flow, script) = (flow(EVERY_KIND), Arc::new(Script::echo()));
+    let put = |step: &str, output: Value| (flow.leaf_index(step).unwrap(), Arc::new(output));
+    let replacements: BTreeMap<_, _> =
+        [put("a", json!({"message": "A"})), put("left", json!({"message": "L"})), put("one", json!([1, {"x": 2}]))].into();
+    let ran = drive(RunSpec { replacements, ..spec(&flow, &initial) }, &script).await;
+    let reported: Vec<Value> = reports(&ran.events).into_iter().map(|(_, output)| output).collect();
+    assert_eq!(reported[0], json!({"message": "a: hi"}), "what is reported is what the block gave");
+    assert_eq!(reported[2], json!({"message": "right: A"}));
+    let keep = &reported[7];
+    assert_eq!(keep["results"], json!([1, {"x": 2}]), "a loop's leaf is replaced by the list of its outputs");
 }
 
 #[test]

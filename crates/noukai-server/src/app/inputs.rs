@@ -265,10 +265,21 @@ fn first_of_node<'a>(node: &'a Node, found: &mut Vec<(&'a str, &'a LlmBlock)>) -
         },
         NodeKind::Sequence(steps) => first_of_sequence(steps, found),
         NodeKind::Loop(each) => first_of_sequence(&each.steps, found),
-        NodeKind::Parallel(children) => children.iter().fold(false, |any, child| first_of_node(child, found) || any),
+        NodeKind::Parallel(children) => {
+            // All of them begin at once, so every one is asked.
+            let mut any = false;
+            for child in children {
+                any |= first_of_node(child, found);
+            }
+            any
+        }
         NodeKind::Branch(branch) => {
-            let arms = branch.cases.iter().map(|(_, steps)| steps).chain([&branch.otherwise]);
-            arms.fold(true, |all, steps| first_of_sequence(steps, found) && all)
+            // Any of them may be taken, so every one is asked; what follows is first only where one has none.
+            let mut all = true;
+            for steps in branch.cases.iter().map(|(_, steps)| steps).chain([&branch.otherwise]) {
+                all &= first_of_sequence(steps, found);
+            }
+            all
         }
     }
 }

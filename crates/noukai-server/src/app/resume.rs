@@ -98,8 +98,13 @@ impl App {
         overrides: &Overrides,
     ) -> Result<(Arc<Flow>, RunInputs), AppError> {
         let text = self.store().run_inputs(run.project_id, run.id).await?;
-        let text = text.ok_or_else(|| {
-            AppError::new(ErrorCode::RunNotFound, "the run's inputs are no longer kept; begin a new run").of_run(run.id)
+        let text = text.ok_or_else(|| match run.trigger {
+            // Someone else was so much faster that the run has ended since it was looked at.
+            TriggerType::Execute => already_resumed(run),
+            _ => {
+                let message = "the run's inputs are no longer kept; begin a new run";
+                AppError::new(ErrorCode::RunNotFound, message).of_run(run.id)
+            }
         })?;
         let mut inputs = RunInputs::read(&text)?;
         if !overrides.is_empty() {

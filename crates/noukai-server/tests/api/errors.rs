@@ -36,7 +36,12 @@ fn refused_at_once() -> Vec<(&'static str, Value, u16, &'static str)> {
         ("text-only/execute", attachment("filename", json!("cat.png")), 400, "MODEL_MIME_INCOMPATIBLE"),
         ("echo/execute", attachment("url", json!("http://example.com/cat.png")), 400, "ATTACHMENT_INVALID"),
         ("echo/execute", attachment("url", json!("file:///etc/passwd")), 400, "ATTACHMENT_INVALID"),
-        ("echo/execute", attachment("url", json!(format!("https://e.com/{}", "x".repeat(2048)))), 400, "ATTACHMENT_INVALID"),
+        (
+            "echo/execute",
+            attachment("url", json!(format!("https://e.com/{}", "x".repeat(2048)))),
+            400,
+            "ATTACHMENT_INVALID",
+        ),
         ("echo/execute", attachment("mimeType", json!("image/svg+xml")), 400, "ATTACHMENT_INVALID"),
         ("echo/execute", attachment("kind", json!("file")), 400, "ATTACHMENT_INVALID"),
         ("echo/execute", attachment("filename", json!("../cat.png")), 400, "ATTACHMENT_INVALID"),
@@ -60,10 +65,15 @@ fn refused_at_once() -> Vec<(&'static str, Value, u16, &'static str)> {
         ("echo/execute", json!({"message": 3}), 422, "VALIDATION_ERROR"),
         ("echo/execute", json!([{"message": "x"}]), 422, "VALIDATION_ERROR"),
         ("echo/execute", json!({"messages": [{"content": "x"}]}), 422, "VALIDATION_ERROR"),
-        ("echo/execute", json!({"message": "x", "blockOverrides": {"nobody": {"prompt": "x"}}}), 422, "VALIDATION_ERROR"),
+        (
+            "echo/execute",
+            json!({"message": "x", "blockOverrides": {"nobody": {"prompt": "x"}}}),
+            422,
+            "VALIDATION_ERROR",
+        ),
         ("echo/step", json!({"message": "x", "stepIndex": -1}), 422, "VALIDATION_ERROR"),
         ("echo/step?deltas=perhaps", message(), 422, "VALIDATION_ERROR"),
-        ("loop/execute", json!({"message": "x", "parameters": {"message": 3}}), 422, "VALIDATION_ERROR"),
+        ("echo/execute", json!({"parameters": {"message": 3}}), 422, "VALIDATION_ERROR"),
         ("echo/execute", json!({}), 422, "MISSING_MESSAGE"),
         ("echo/step", json!({"parameters": {"tone": "calm"}}), 422, "MISSING_MESSAGE"),
         ("echo/jobs", json!({}), 422, "MISSING_MESSAGE"),
@@ -285,7 +295,8 @@ async fn a_provider_that_refuses_its_key_is_named_without_the_key() {
     let reply = server.post("/seq/acme/demo/echo/execute", &json!({"message": "x"})).send().await;
     let detail = reply.refused(502, "BYOK_KEY_REJECTED");
     assert!(detail["executionId"].is_string());
-    let trace = server.get(&format!("/flow-runs/{}/trace", detail["executionId"].as_str().unwrap_or_default())).send().await;
+    let trace =
+        server.get(&format!("/flow-runs/{}/trace", detail["executionId"].as_str().unwrap_or_default())).send().await;
     assert_eq!(trace.ok()["flowRun"]["status"], "failed");
     for text in [&reply.text, &trace.text] {
         assert!(!text.contains("canary"), "{text}");

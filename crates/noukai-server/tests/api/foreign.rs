@@ -106,9 +106,7 @@ async fn foreign_keys_and_projects_are_as_missing_ones() {
     missing.refused(404, "KEY_NOT_FOUND");
     assert_eq!(missing.text, theirs.text);
 
-    let make = |id: String| {
-        server.post("/keys", &json!({"project_id": id, "name": "x", "environment": "live"})).send()
-    };
+    let make = |id: String| server.post("/keys", &json!({"project_id": id, "name": "x", "environment": "live"})).send();
     let list = |id: String| server.get(&format!("/keys?projectId={id}")).send();
     for (missing, theirs) in [
         (make(MISSING.to_owned()).await, make(project.id.to_string()).await),

@@ -97,7 +97,8 @@ async fn a_refusal_gives_the_key_back() {
 #[tokio::test]
 async fn a_failed_run_and_an_error_of_a_run_are_kept() {
     let server = TestServer::start().await;
-    let paused = server.execute("tools-once", json!({"message": "x", "tools": flows::tools(1), "toolChoice": "required"}));
+    let paused =
+        server.execute("tools-once", json!({"message": "x", "tools": flows::tools(1), "toolChoice": "required"}));
     let mut answer = flows::answer(&paused.await);
     answer["toolChoice"] = json!("required");
     let first = keyed(&server, "tools-once/execute", "k-1", &answer).send().await;

@@ -17,7 +17,10 @@ fn body_of(bytes: usize) -> String {
 async fn the_limits_in_force_are_published() {
     let server = TestServer::with(|config| config.limits.tools = 3).await;
     let limits = server.get("/limits").send().await.ok();
-    assert_eq!((&limits["tools"], &limits["jsonDepth"], &limits["bodyBytes"]), (&json!(3), &json!(64), &json!(10_485_760)));
+    assert_eq!(
+        (&limits["tools"], &limits["jsonDepth"], &limits["bodyBytes"]),
+        (&json!(3), &json!(64), &json!(10_485_760))
+    );
 }
 
 #[tokio::test]
@@ -30,7 +33,9 @@ async fn a_body_has_so_many_bytes_and_no_more() {
     };
     send(body_of(1_000).into()).await.ok();
     send(chunked(body_of(1_000))).await.ok();
-    for over in [Body::from(body_of(1_001)), chunked(body_of(1_001)), chunked(body_of(100_000)), body_of(3_000_000).into()] {
+    for over in
+        [Body::from(body_of(1_001)), chunked(body_of(1_001)), chunked(body_of(100_000)), body_of(3_000_000).into()]
+    {
         let detail = send(over).await.refused(413, "PAYLOAD_TOO_LARGE");
         assert!(detail["message"].as_str().is_some_and(|text| text.contains("1000")), "{detail}");
     }
@@ -43,7 +48,9 @@ async fn a_body_has_so_many_bytes_and_no_more() {
 #[tokio::test]
 async fn json_has_so_many_levels_and_no_more() {
     let server = TestServer::start().await;
-    let nested = |levels: usize| format!(r#"{{"message": "x", "parameters": {{"deep": {}{}}}}}"#, "[".repeat(levels), "]".repeat(levels));
+    let nested = |levels: usize| {
+        format!(r#"{{"message": "x", "parameters": {{"deep": {}{}}}}}"#, "[".repeat(levels), "]".repeat(levels))
+    };
     let send = |body: String| server.request(Method::POST, "/seq/acme/demo/echo/execute").body(body).send();
     send(nested(62)).await.ok();
     for levels in [63, 200, 1_000_000] {
@@ -74,7 +81,8 @@ async fn attachments_and_tools_are_so_many_and_no_more() {
         json!({"message": "x", "attachments": all})
     };
     server.execute("echo", attachments(10)).await;
-    let detail = server.post("/seq/acme/demo/echo/execute", &attachments(11)).send().await.refused(400, "ATTACHMENT_INVALID");
+    let detail =
+        server.post("/seq/acme/demo/echo/execute", &attachments(11)).send().await.refused(400, "ATTACHMENT_INVALID");
     assert!(detail["message"].as_str().is_some_and(|text| text.contains("10")), "{detail}");
     let tools = |count: usize| json!({"message": "x", "tools": flows::tools(count)});
     server.execute("tools", tools(64)).await;

@@ -1,5 +1,7 @@
 //! The HTTP contract, on a real server.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so and ends")]
+
 #[path = "../common/mod.rs"]
 mod common;
 

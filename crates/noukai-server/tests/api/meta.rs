@@ -40,9 +40,8 @@ async fn request_ids_are_taken_over_if_sane() {
         (Method::POST, "/seq/acme/demo/echo/step", "{\"message\": \"x\"}"),
         (Method::POST, "/seq/rival/demo/echo/execute", "{}"),
     ] {
-        let send = |id: &[u8]| {
-            server.request(method.clone(), path).body(body.to_owned()).header("x-request-id", id).send()
-        };
+        let send =
+            |id: &[u8]| server.request(method.clone(), path).body(body.to_owned()).header("x-request-id", id).send();
         assert_eq!(send(b"my-Request_1.2").await.header("x-request-id"), Some("my-Request_1.2"), "{path}");
         for bad in [&b"a b"[..], b"<script>", "é".as_bytes(), &[b'x'; 129]] {
             let reply = send(bad).await;

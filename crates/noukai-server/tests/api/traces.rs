@@ -22,11 +22,14 @@ async fn a_trace_is_complete_with_the_reply_by_both_routes() {
     assert_eq!(trace, server.get(&format!("/seq/acme/demo/two-step/runs/{id}/trace")).send().await.ok());
     let summary = server.get(&format!("/seq/acme/demo/two-step/runs/{id}")).send().await.ok();
     assert_eq!(summary, trace["flowRun"]);
-    for (query, step) in [("", &trace["steps"][1]), ("?attempt=latest", &trace["steps"][1]), ("?attempt=1", &trace["steps"][1])] {
+    for (query, step) in
+        [("", &trace["steps"][1]), ("?attempt=latest", &trace["steps"][1]), ("?attempt=1", &trace["steps"][1])]
+    {
         let one = server.get(&format!("/flow-runs/{id}/steps/second/trace{query}")).send().await.ok();
         assert_eq!(&one, step, "{query}");
     }
-    let all = server.get(&format!("/seq/acme/demo/two-step/runs/{id}/steps/second/trace?attempt=all")).send().await.ok();
+    let all =
+        server.get(&format!("/seq/acme/demo/two-step/runs/{id}/steps/second/trace?attempt=all")).send().await.ok();
     assert_eq!(all, json!({"stepId": "second", "attempts": [trace["steps"][1]]}));
     // The same run below another flow is no run of it.
     let elsewhere = server.get(&format!("/seq/acme/demo/echo/runs/{id}/trace")).send().await;

@@ -41,7 +41,7 @@ impl TestServer {
         for flow in flows::all() {
             server.app().put_flow(&project, &flow).await.expect("a flow");
         }
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
         let mut test = Self { server, project, key: String::new(), dir, http };
         test.key = test.issue_key(&test.project).await;
         test
@@ -154,7 +154,8 @@ impl Request {
         let (method, path) = (self.method.clone(), self.path.clone());
         let response = self.open().await;
         let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.expect("the reply's text");
+        let text = response.text().await;
+        let text = text.unwrap_or_else(|error| panic!("{method} {path}: the reply broke off: {error:?}"));
         let reply = Reply { status, headers, text };
         contract::check(&method, &path, &reply);
         reply
