@@ -109,23 +109,59 @@ pub struct StepRequest {
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "SentMessage")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatMessage {
     /// `user`, `assistant` or `tool`.
     pub role: String,
     /// Text, or whatever the turn carried.
-    #[serde(default)]
     pub content: Value,
     /// An assistant's calls, in OpenAI's shape.
-    #[serde(default, alias = "tool_calls", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Vec<ToolCall>>,
     /// The call a `tool` turn answers.
-    #[serde(default, alias = "tool_call_id", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
     /// Name of the speaker or tool.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// A turn as callers send it: a pause's own turns carry both spellings at once, which an alias would refuse.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ChatMessage"))]
+struct SentMessage {
+    /// `user`, `assistant` or `tool`.
+    role: String,
+    /// Text, or whatever the turn carried.
+    #[serde(default)]
+    content: Value,
+    /// An assistant's calls, in OpenAI's shape.
+    tool_calls: Option<Vec<ToolCall>>,
+    /// The same, as OpenAI spells it.
+    #[serde(rename = "tool_calls")]
+    tool_calls_snake: Option<Vec<ToolCall>>,
+    /// The call a `tool` turn answers.
+    tool_call_id: Option<String>,
+    /// The same, as OpenAI spells it.
+    #[serde(rename = "tool_call_id")]
+    tool_call_id_snake: Option<String>,
+    /// Name of the speaker or tool.
+    name: Option<String>,
+}
+
+impl From<SentMessage> for ChatMessage {
+    fn from(sent: SentMessage) -> Self {
+        Self {
+            role: sent.role,
+            content: sent.content,
+            tool_calls: sent.tool_calls.or(sent.tool_calls_snake),
+            tool_call_id: sent.tool_call_id.or(sent.tool_call_id_snake),
+            name: sent.name,
+        }
+    }
 }
 
 /// An image the model gets by URL; the server never fetches it.

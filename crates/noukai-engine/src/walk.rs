@@ -86,10 +86,16 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// What goes on from a leaf: its output, or what the caller put in its place.
+    /// What goes on from a leaf: its output, or what the caller put in its place. For a leaf in a loop that is a list,
+    /// one level per loop.
     fn replaced(&self, node: &Node, place: &Place, output: Arc<Value>) -> Arc<Value> {
-        let replacement = self.spec.replacements.get(&node.leaves.start).filter(|_| place.path.is_empty());
-        replacement.cloned().unwrap_or(output)
+        let Some(replacement) = self.spec.replacements.get(&node.leaves.start) else { return output };
+        let item = place.path.iter().try_fold(replacement.as_ref(), |value, index| value.get(*index as usize));
+        match item {
+            Some(_) if place.path.is_empty() => replacement.clone(),
+            Some(item) => Arc::new(item.clone()),
+            None => output,
+        }
     }
 
     /// Spends one unit of the pass, unless the node lies before the cursor or inside a unit.

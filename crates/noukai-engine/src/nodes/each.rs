@@ -114,13 +114,17 @@ async fn run_item(
 }
 
 /// Puts the error in the item's place, and marks the item as failed where a later pass will look: at the leaf that
-/// failed, or at the first leaf of the container that did.
+/// failed, or at another leaf of the loop that has no output for the item.
 fn keep_item_error(walk: &Walk<'_>, node: &Node, failure: &Failure, place: &Place) -> Arc<Value> {
     let error = Arc::new(failure.as_result());
+    let slot = |leaf| Slot { leaf, path: place.path.clone() };
     let failed = failure.node_id.as_deref().and_then(|id| first_leaf_of(node, id));
-    let slot = Slot { leaf: failed.unwrap_or(node.leaves.start), path: place.path.clone() };
-    walk.progress().fail_item(slot.clone(), error.clone());
-    walk.emit(Event::ItemFailed { leaf: slot.leaf, path: slot.path, error: error.clone() });
+    let free = failed.into_iter().chain(node.leaves.clone()).map(slot).find(|slot| walk.progress().slot(slot).is_none());
+    // A loop without leaves, or one whose leaves are all done for the item, fails again by itself.
+    if let Some(slot) = free {
+        walk.progress().fail_item(slot.clone(), error.clone());
+        walk.emit(Event::ItemFailed { leaf: slot.leaf, path: slot.path, error: error.clone() });
+    }
     error
 }
 

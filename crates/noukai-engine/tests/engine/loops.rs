@@ -5,7 +5,10 @@ use std::sync::Arc;
 use noukai_engine::{ModelErrorKind, RunBounds, RunSpec};
 use serde_json::{Value, json};
 
-use crate::support::{Script, Turn, check_run, drive, flow, spec};
+use crate::{
+    passes::reports,
+    support::{Script, Turn, check_run, drive, flow, spec},
+};
 
 /// Each item takes less time than the one before it.
 fn later_is_quicker() -> Script {
@@ -259,14 +262,10 @@ async fn a_container_that_fails_an_item_leaves_the_outputs_before_it_alone() {
           - {id: one, llm: {prompt: "one: {{ item }}"}}
           - {id: way, branch: {on: "{{ nowhere }}", cases: {x: []}}}
     "#;
-    insta::assert_snapshot!(check_run(yaml, json!({"items": ["p"]}), Script::echo()).await, @r#"
-    start one[0] #1 <- {"items":["p"],"item":"p","index":0}
-    done one[0] #1 of 1 -> {"message":"one: p"}
-    item one[0] -> {"error":{"code":"TEMPLATE_ERROR","message":"`branch.on`: line 1: `nowhere` is not there; names in scope: message, item, index, one, initial, previous_output","stepId":"way","attempt":1}}
-    leaf one -> [{"error":{"code":"TEMPLATE_ERROR","message":"`branch.on`: line 1: `nowhere` is not there; names in scope: message, item, index, one, initial, previous_output","stepId":"way","attempt":1}}]
-    loop each x1
-    = {"each":[{"error":{"code":"TEMPLATE_ERROR","message":"`branch.on`: line 1: `nowhere` is not there; names in scope: message, item, index, one, initial, previous_output","stepId":"way","attempt":1}}],"results":[{"error":{"code":"TEMPLATE_ERROR","message":"`branch.on`: line 1: `nowhere` is not there; names in scope: message, item, index, one, initial, previous_output","stepId":"way","attempt":1}}],"count":1}
-    "#);
+    let (flow, script, initial) = (flow(yaml), Arc::new(Script::echo()), json!({"items": ["p"]}));
+    let ran = drive(spec(&flow, &initial), &script).await;
+    assert_eq!(ran.result()["results"][0]["error"]["code"], "TEMPLATE_ERROR");
+    assert_eq!(reports(&ran.events), [(0, json!([{"message": "one: p"}]))]);
 }
 
 #[tokio::test(start_paused = true)]

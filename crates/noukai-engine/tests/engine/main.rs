@@ -1,11 +1,19 @@
 //! The engine, driven through its ports alone: a scripted model, a recording sink, documents in YAML.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so and ends"
+)]
+
 mod branches;
 mod containers;
 mod limits;
 mod loops;
 mod messages;
 mod passes;
+mod plan;
 mod property;
 mod recovery;
 mod retries;

@@ -248,7 +248,8 @@ async fn a_replaced_output_is_what_comes_next_in_the_same_pass() {
     let (flow, script) = (flow(EVERY_KIND), Arc::new(Script::echo()));
     let put = |step: &str, output: Value| (flow.leaf_index(step).unwrap(), Arc::new(output));
     let replacements: BTreeMap<_, _> =
-        [put("a", json!({"message": "A"})), put("left", json!({"message": "L"})), put("one", json!([1, {"x": 2}]))].into();
+        [put("a", json!({"message": "A"})), put("left", json!({"message": "L"})), put("one", json!([1, {"x": 2}]))]
+            .into();
     let ran = drive(RunSpec { replacements, ..spec(&flow, &initial) }, &script).await;
     let reported: Vec<Value> = reports(&ran.events).into_iter().map(|(_, output)| output).collect();
     assert_eq!(reported[0], json!({"message": "a: hi"}), "what is reported is what the block gave");

@@ -145,7 +145,9 @@ impl App {
     ) -> Result<EventStream, AppError> {
         let run = self.owned_run(caller, flow, id).await?;
         let changed = self.store().watch(run.id);
-        let follower = Follower { app: self.clone(), view: view(&run), run, changed, after, stored: 0, ended: false };
+        // Never behind the end: who claims to have seen more waits for what is new, or is done.
+        let stored = record_before(after).min(run.last_seq);
+        let follower = Follower { app: self.clone(), view: view(&run), run, changed, after, stored, ended: false };
         Ok(stream::unfold(follower, Follower::next).flat_map(stream::iter).boxed())
     }
 }
@@ -191,8 +193,7 @@ impl Follower {
     }
 
     async fn read(&mut self) -> Option<Vec<SeqEvent>> {
-        let from = self.stored.max(record_before(self.after));
-        let page = self.app.store().events(self.run.project_id, self.run.id, from, PAGE).await.ok()?;
+        let page = self.app.store().events(self.run.project_id, self.run.id, self.stored, PAGE).await.ok()?;
         let mut shown = Vec::new();
         for event in page {
             let happened = Happened::read(event).ok()?;

@@ -124,3 +124,15 @@ async fn a_client_that_goes_away_finds_its_reply_later() {
     assert_eq!(whole.events().last().expect("events").kind, "flow_completed");
     assert_eq!(server.runs().await, 1);
 }
+
+#[tokio::test]
+async fn a_client_that_hangs_up_before_the_reply_finds_it_later() {
+    let server = TestServer::start().await;
+    let body = json!({"message": "x"});
+    let gone = tokio::spawn(keyed(&server, "slow/execute", "k-1", &body).open());
+    while server.runs().await == 0 {}
+    gone.abort();
+    let reply = keyed(&server, "slow/execute", "k-1", &body).send().await;
+    assert_eq!(reply.ok()["status"], "completed");
+    assert_eq!(server.runs().await, 1);
+}

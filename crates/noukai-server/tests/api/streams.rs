@@ -68,7 +68,6 @@ async fn a_stream_resumes_at_every_position_with_exactly_the_rest() {
         let ids: Vec<u64> = whole.iter().map(|event| event.id.expect("stored")).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
         for position in 0..=ids.last().copied().unwrap_or_default() {
-            println!("{flow} {ids:?} after {position}");
             let rest = server.get(&follow(&id)).header("last-event-id", position.to_string()).send().await.events();
             let expected: Vec<_> = whole.iter().filter(|event| event.id > Some(position)).cloned().collect();
             assert_eq!(rest, expected, "{flow} after {position}");

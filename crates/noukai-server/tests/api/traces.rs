@@ -146,3 +146,17 @@ async fn snake_case_and_unknown_fields_are_taken() {
     let empty = server.request(Method::POST, "/seq/acme/demo/echo/execute").send().await;
     empty.refused(422, "MISSING_MESSAGE");
 }
+
+#[tokio::test]
+async fn a_turn_may_spell_its_calls_both_ways() {
+    let server = TestServer::start().await;
+    let call = json!({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    // As a pause gives it, and a caller keeps it in its conversation.
+    let messages = json!([
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "", "toolCalls": [call], "tool_calls": [call]},
+        {"role": "tool", "content": "done", "toolCallId": "c1", "tool_call_id": "c1"},
+        {"role": "user", "content": "y"},
+    ]);
+    assert_eq!(server.execute("echo", json!({"messages": messages})).await["result"]["message"], "y");
+}

@@ -224,9 +224,9 @@ fn last_user_text(request: &ModelRequest) -> &str {
 /// A reply that depends on every letter of the prompt and fits the schema of the property test's blocks.
 pub fn answer(request: &ModelRequest) -> Turn {
     let prompt = last_user_text(request);
-    let hash = prompt.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
+    let hash = prompt
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     let word = format!("{:05x}", hash >> 44);
     if prompt.contains("[fail 1]") {
         return Turn::Fails(ModelErrorKind::Refused);

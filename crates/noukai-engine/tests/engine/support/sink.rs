@@ -1,7 +1,7 @@
 //! A sink that keeps everything, stores it a moment later, and notices what is done too early.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -53,20 +53,21 @@ impl Sink {
     }
 
     /// Attempts that began and never ended.
-    pub fn open_attempts(&self) -> Vec<String> {
-        let mut open: BTreeMap<(usize, LoopPath, u32), usize> = BTreeMap::new();
+    pub fn open_attempts(&self) -> Vec<(usize, LoopPath, u32)> {
+        let mut open = BTreeSet::new();
         for event in &self.state.lock().events {
             match event {
                 Event::AttemptStarted { leaf, path, attempt, .. } => {
-                    *open.entry((*leaf, path.clone(), *attempt)).or_default() += 1;
+                    open.insert((*leaf, path.clone(), *attempt));
                 }
-                Event::AttemptFailed { leaf, path, attempt, .. } | Event::AttemptCompleted { leaf, path, attempt, .. } => {
+                Event::AttemptFailed { leaf, path, attempt, .. }
+                | Event::AttemptCompleted { leaf, path, attempt, .. } => {
                     open.remove(&(*leaf, path.clone(), *attempt));
                 }
                 _ => {}
             }
         }
-        open.keys().map(|key| format!("{key:?} never ended")).collect()
+        open.into_iter().collect()
     }
 
     /// The model is asked on behalf of the step with this id.

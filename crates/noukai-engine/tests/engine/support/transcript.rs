@@ -44,7 +44,7 @@ fn error_text(error: &StepError) -> String {
     format!("{}: {}", error.code, error.message)
 }
 
-pub fn outcome_line(flow: &Flow, outcome: &Outcome) -> String {
+fn outcome_line(flow: &Flow, outcome: &Outcome) -> String {
     let id = |leaf: usize| flow.leaves.get(leaf).map_or("?", |info| &info.id);
     match outcome {
         Outcome::Completed { result } => format!("= {result}"),
@@ -69,7 +69,8 @@ pub fn request_text(request: &ModelRequest) -> String {
             format!("user: {text}{images}")
         }
         Message::Assistant { text, tool_calls } => {
-            let calls: String = tool_calls.iter().map(|call| format!(" <{} {}>", call.id, call.function.name)).collect();
+            let calls: String =
+                tool_calls.iter().map(|call| format!(" <{} {}>", call.id, call.function.name)).collect();
             format!("assistant: {}{calls}", text.as_deref().unwrap_or("-"))
         }
         Message::Tool { call_id, content, .. } => format!("tool {call_id}: {content}"),
