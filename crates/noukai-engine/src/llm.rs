@@ -229,7 +229,7 @@ const fn code_of(kind: ModelErrorKind) -> ErrorCode {
     }
 }
 
-/// One attempt on one model, the repair round of structured output included.
+/// One attempt on one model, within its time.
 async fn try_once(
     work: &Work<'_, '_>,
     block: &LlmBlock,
@@ -238,8 +238,19 @@ async fn try_once(
     usage: &mut Usage,
 ) -> Result<Given, Failed> {
     let limit = work.leaf.timeout_ms.map_or(work.walk.bounds().block_time, Duration::from_millis);
+    timeout(limit, ask(work, block, prompt, model, usage)).await.unwrap_or(Err(Failed::TimedOut(limit)))
+}
+
+/// Asks once, or twice where a structured reply needs repair.
+async fn ask(
+    work: &Work<'_, '_>,
+    block: &LlmBlock,
+    prompt: &Prompt,
+    model: &str,
+    usage: &mut Usage,
+) -> Result<Given, Failed> {
     let mut request = request(work, block, prompt, model);
-    let reply = call(work, &request, limit, usage).await?;
+    let reply = call(work, &request, usage).await?;
     if !reply.tool_calls.is_empty() && !request.tools.is_empty() {
         if prompt.iterations_used >= block.max_tool_iterations {
             return Err(Failed::Iterations(block.max_tool_iterations));
@@ -256,7 +267,7 @@ async fn try_once(
         Err(problems) => problems,
     };
     ask_for_repair(&mut request, text, &problems);
-    let repaired = call(work, &request, limit, usage).await?.text.unwrap_or_default();
+    let repaired = call(work, &request, usage).await?.text.unwrap_or_default();
     within_size(work, &repaired)?;
     structured(&repaired, schema).map(Given::Output).map_err(Failed::Schema)
 }
@@ -306,16 +317,10 @@ fn instruct(messages: &mut Vec<Message>, schema: &Value) {
     }
 }
 
-async fn call(
-    work: &Work<'_, '_>,
-    request: &ModelRequest,
-    limit: Duration,
-    usage: &mut Usage,
-) -> Result<ModelReply, Failed> {
+async fn call(work: &Work<'_, '_>, request: &ModelRequest, usage: &mut Usage) -> Result<ModelReply, Failed> {
     let deltas = Deltas { sink: work.walk.ports.sink.as_ref(), leaf: work.index() };
     let sink: Option<&dyn DeltaSink> = if work.walk.spec.deltas { Some(&deltas) } else { None };
-    let reply = timeout(limit, work.walk.ports.model.complete(request, sink)).await;
-    let reply = reply.map_err(|_| Failed::TimedOut(limit))?.map_err(Failed::Model)?;
+    let reply = work.walk.ports.model.complete(request, sink).await.map_err(Failed::Model)?;
     usage.add(&Usage { model: Some(reply.model.clone()), tokens: Some(reply.tokens), cost: reply.cost });
     Ok(reply)
 }

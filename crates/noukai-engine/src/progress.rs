@@ -277,9 +277,9 @@ impl Progress {
         self.done.slots.keys().any(|slot| leaves(slot.leaf))
     }
 
-    /// Attempts that were cut off, in tree order.
-    pub fn drain_active(&mut self) -> Vec<(Slot, Active)> {
-        let mut active: Vec<_> = self.active.drain().collect();
+    /// Attempts under way in these iterations, in tree order: they were cut off.
+    pub fn drain_active(&mut self, within: &[u32]) -> Vec<(Slot, Active)> {
+        let mut active: Vec<_> = self.active.extract_if(|slot, _| slot.path.starts_with(within)).collect();
         active.sort_by(|(a, _), (b, _)| (a.leaf, &a.path).cmp(&(b.leaf, &b.path)));
         active
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use noukai_api::{ErrorCode, StepError};
+use noukai_api::ErrorCode;
 use noukai_flow::Flow;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -119,25 +119,5 @@ fn close_active(walk: &Walk<'_>, outcome: &Outcome) {
     if matches!(outcome, Outcome::ToolPause(_)) {
         return;
     }
-    let active = walk.progress().drain_active();
-    for (slot, active) in active {
-        let info = walk.info(slot.leaf);
-        let error = StepError {
-            code: ErrorCode::Cancelled,
-            message: "cut off because the run ended".to_owned(),
-            step_id: Some(info.id.to_string()),
-            attempt: active.attempt,
-            provider: None,
-            provider_status: None,
-        };
-        walk.emit(Event::AttemptFailed {
-            leaf: slot.leaf,
-            path: slot.path,
-            attempt: active.attempt,
-            error,
-            usage: crate::Usage::default(),
-            duration: active.since.elapsed(),
-            at: walk.now(),
-        });
-    }
+    walk.cut_off(&[], "cut off because the run ended");
 }

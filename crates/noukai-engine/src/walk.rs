@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
 use crate::{
-    Event, Failure, LoopPath, Ports, RunBounds, RunSpec, ToolPause, Until, nodes,
+    Event, Failure, LoopPath, Ports, RunBounds, RunSpec, ToolPause, Until, Usage, nodes,
     progress::{Now, Progress},
 };
 
@@ -158,6 +158,30 @@ impl<'a> Walk<'a> {
             item: place.item.clone(),
             steps: seen.clone(),
             initial: self.spec.initial.clone(),
+        }
+    }
+
+    /// Ends the attempts that are under way in these iterations.
+    pub fn cut_off(&self, within: &[u32], why: &str) {
+        let active = self.progress().drain_active(within);
+        for (slot, active) in active {
+            let error = StepError {
+                code: ErrorCode::Cancelled,
+                message: why.to_owned(),
+                step_id: Some(self.info(slot.leaf).id.to_string()),
+                attempt: active.attempt,
+                provider: None,
+                provider_status: None,
+            };
+            self.emit(Event::AttemptFailed {
+                leaf: slot.leaf,
+                path: slot.path,
+                attempt: active.attempt,
+                error,
+                usage: Usage::default(),
+                duration: active.since.elapsed(),
+                at: self.now(),
+            });
         }
     }
 

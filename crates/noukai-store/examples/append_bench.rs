@@ -88,7 +88,7 @@ fn run(project: ProjectId) -> [RunWrite; 3] {
         fence: None,
     };
     [
-        write(1, Some(Box::new(NewRun { record: record.clone(), inputs, job: false })), None),
+        write(1, Some(Box::new(NewRun { record: record.clone(), inputs: Some(inputs), job: false })), None),
         write(3, None, None),
         write(5, None, Some(RunChange::Finished(Box::new(finish())))),
     ]
@@ -109,6 +109,7 @@ fn finish() -> RunFinish {
         error: None,
         job_result: None,
         keep_inputs: false,
+        clear_states: true,
     }
 }
 

@@ -147,8 +147,8 @@ pub struct NewRun {
     /// Its row; `last_seq` and `pauses` are 0.
     pub record: RunRecord,
     /// What the run needs to go on after a pause or a crash: versioned JSON, the caller's own. Kept while the run
-    /// may go on.
-    pub inputs: String,
+    /// may go on. `None` for a run that can do neither.
+    pub inputs: Option<String>,
     /// Queue it as a job, in the same transaction.
     pub job: bool,
 }
@@ -233,8 +233,10 @@ pub struct RunFinish {
     pub error: Option<String>,
     /// The result as JSON, kept with the job where the run is one.
     pub job_result: Option<String>,
-    /// Keep the inputs, because the caller may still go back (step runs).
+    /// Leave the inputs alone: the caller may still go back (step runs), or none were stored.
     pub keep_inputs: bool,
+    /// Clear step results that earlier writes stored as the run's own state. False only where there are none.
+    pub clear_states: bool,
 }
 
 /// The right to work on a job.

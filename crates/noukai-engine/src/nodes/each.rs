@@ -116,6 +116,7 @@ async fn run_item(
 /// Puts the error in the item's place, and marks the item as failed where a later pass will look: at the leaf that
 /// failed, or at another leaf of the loop that has no output for the item.
 fn keep_item_error(walk: &Walk<'_>, node: &Node, failure: &Failure, place: &Place) -> Arc<Value> {
+    walk.cut_off(&place.path, "cut off because another step of its item failed");
     let error = Arc::new(failure.as_result());
     let slot = |leaf| Slot { leaf, path: place.path.clone() };
     let failed = failure.node_id.as_deref().and_then(|id| first_leaf_of(node, id));

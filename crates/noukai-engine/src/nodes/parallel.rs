@@ -20,10 +20,7 @@ pub(crate) async fn run(
     let inside = Place { in_unit: true, ..place.clone() };
     let runs = children.iter().map(|child| run_child(walk, child, input.clone(), seen.clone(), &inside));
     let done = try_join_all(runs).await?;
-    let mut merged = Map::new();
-    for (child, (output, _)) in children.iter().zip(&done) {
-        merge(&mut merged, child, output);
-    }
+    let merged = merge(children, done.iter().map(|(output, _)| output));
     let known = seen.len();
     seen.extend(done.into_iter().flat_map(|(_, child_seen)| child_seen.into_iter().skip(known)));
     Ok(Arc::new(Value::Object(merged)))
@@ -40,10 +37,10 @@ async fn run_child(
     Ok((output, seen))
 }
 
-/// The child's fields beside those of its siblings, the later one winning, and its whole output under its id.
-fn merge(merged: &mut Map<String, Value>, child: &Node, output: &Value) {
-    if let Value::Object(fields) = output {
-        merged.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
-    }
-    merged.insert(child.id.to_string(), output.clone());
+/// The children's fields, the later one winning, and each child's whole output under its id, whatever a sibling's field
+/// is called.
+fn merge<'a>(children: &[Node], outputs: impl Iterator<Item = &'a Arc<Value>> + Clone) -> Map<String, Value> {
+    let fields = outputs.clone().filter_map(|output| output.as_object()).flatten();
+    let whole = children.iter().zip(outputs).map(|(child, output)| (child.id.to_string(), output.as_ref().clone()));
+    fields.map(|(name, value)| (name.clone(), value.clone())).chain(whole).collect()
 }

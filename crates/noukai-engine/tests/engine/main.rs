@@ -1,11 +1,6 @@
 //! The engine, driven through its ports alone: a scripted model, a recording sink, documents in YAML.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on says so and ends"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and ends")]
 
 mod branches;
 mod containers;

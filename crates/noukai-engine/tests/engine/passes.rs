@@ -303,6 +303,8 @@ async fn a_container_without_leaves_is_no_step() {
             let whole = drive(spec(&flow, &initial), &script).await.result();
             let (stations, stepped) = step_through(&flow, &initial, &script).await;
             assert_eq!(stepped, whole, "{yaml}");
+            let behind = drive(stations.last().unwrap().spec(&flow, &initial, Until::End), &script).await;
+            assert!(stations.len() == 1 || !behind.text().contains("loop each"), "told again: {}", behind.text());
             assert_eq!(stations.len(), flow.leaves.len(), "{yaml}");
         }
     }

@@ -92,7 +92,7 @@ impl Writer {
         // Every flow has a block, and ends with one that sees everything.
         let last = writer.llm("last", false, false);
         steps.push(last);
-        if writer.ids % 2 == 0 {
+        if writer.ids.is_multiple_of(2) {
             steps.rotate_right(1);
         }
         (json!({"schema": 1, "slug": "any-flow", "steps": steps}), writer.any_failure)

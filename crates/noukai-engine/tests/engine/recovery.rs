@@ -82,7 +82,8 @@ pub async fn check_recovery(ran: &Ran, initial: &Value, script: &Arc<Script>, ev
         let (completed, begun) = (completed(before), begun(&after.events));
         assert!(begun.iter().all(|slot| !completed.contains(slot)), "done twice; {}", told());
         let called = begun.iter().filter(|(leaf, _)| is_llm(flow, *leaf)).count();
-        assert_eq!(script.calls() - asked, called, "{}", told());
+        // An attempt may be cut off before it comes to its call.
+        assert!(script.calls() - asked <= called, "{}", told());
         let both: Vec<Event> = before.iter().chain(&after.events).cloned().collect();
         assert_reported_once(&both, flow, &told());
     }

@@ -18,6 +18,21 @@ pub(crate) struct Content {
     /// Whether the value was cut.
     #[serde(default, rename = "t", skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
+    /// Whether the value went through masking.
+    #[serde(default, rename = "m", skip_serializing_if = "std::ops::Not::not")]
+    pub masked: bool,
+}
+
+impl Content {
+    /// Whether the value is kept as it was.
+    pub const fn is_whole(&self) -> bool {
+        self.value.is_some() && !self.truncated && !self.masked
+    }
+
+    /// The value, where it is kept as it was.
+    pub fn whole(&self) -> Option<&Value> {
+        self.value.as_ref().filter(|_| self.is_whole())
+    }
 }
 
 /// How contents are kept.
@@ -35,15 +50,16 @@ impl Capture {
     /// A content as it may be stored.
     pub fn content(&self, value: &Value) -> Content {
         let bytes = json_size(value);
+        let masked = self.mode == CaptureMode::Redacted;
         let kept = match self.mode {
-            CaptureMode::MetadataOnly | CaptureMode::Off => return Content { value: None, bytes, truncated: false },
+            CaptureMode::MetadataOnly | CaptureMode::Off => return Content { bytes, ..Content::default() },
             CaptureMode::Full => value.clone(),
             CaptureMode::Redacted => redact(value),
         };
         if bytes > self.limit {
-            return Content { value: Some(self.cut(&kept)), bytes, truncated: true };
+            return Content { value: Some(self.cut(&kept)), bytes, truncated: true, masked };
         }
-        Content { value: Some(kept), bytes, truncated: false }
+        Content { value: Some(kept), bytes, truncated: false, masked }
     }
 
     /// A text as it may be stored; nothing where contents are not kept or it is too long.

@@ -107,7 +107,7 @@ impl App {
             flow_id: run.flow_id.to_string(),
             block_count: run.step_count,
         };
-        let create = NewRun { inputs: inputs.text(), job: true, record: run };
+        let create = NewRun { inputs: Some(inputs.text()), job: true, record: run };
         let write = RunWrite {
             project_id: create.record.project_id,
             run_id: create.record.id,

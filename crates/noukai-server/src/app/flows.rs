@@ -1,6 +1,9 @@
 //! Flows: from an address to a pinned, checked tree; drafts, versions, production.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use noukai_api::{CaptureMode, ErrorCode, FieldError};
 use noukai_flow::{Bounds, Flow, Problem, ProblemCode};
@@ -13,6 +16,8 @@ use super::{App, AppError, Caller};
 
 /// Checked documents held at the same time.
 const CACHED_FLOWS: usize = 1_000;
+/// How long a flow's row is taken as it was read. Changes by this process count at once.
+const RECORD_TIME: Duration = Duration::from_millis(20);
 
 /// A project with its organisation.
 #[derive(Debug, Clone)]
@@ -118,11 +123,21 @@ pub(crate) struct Pinned {
     pub flow: Arc<Flow>,
 }
 
-pub(crate) struct FlowCache(Cache<(ProjectId, String), Arc<Flow>>);
+pub(crate) struct FlowCache {
+    /// By content hash: never stale.
+    checked: Cache<(ProjectId, String), Arc<Flow>>,
+    /// By slug, for a moment: another process may publish or promote.
+    records: Cache<(ProjectId, String), (Instant, FlowRecord)>,
+}
 
 impl FlowCache {
     pub fn new() -> Self {
-        Self(Cache::new(CACHED_FLOWS))
+        Self { checked: Cache::new(CACHED_FLOWS), records: Cache::new(CACHED_FLOWS) }
+    }
+
+    fn record(&self, key: &(ProjectId, String)) -> Option<FlowRecord> {
+        let (since, record) = self.records.get(key)?;
+        (since.elapsed() < RECORD_TIME).then_some(record)
     }
 }
 
@@ -136,10 +151,16 @@ impl App {
     }
 
     pub(crate) async fn flow_record(&self, project: ProjectId, slug: &str) -> Result<FlowRecord, AppError> {
-        self.store().flow(project, slug).await?.ok_or_else(|| {
+        let key = (project, slug.to_owned());
+        if let Some(record) = self.inner.flows.record(&key) {
+            return Ok(record);
+        }
+        let record = self.store().flow(project, slug).await?.ok_or_else(|| {
             let shown: String = slug.chars().take(60).collect();
             AppError::new(ErrorCode::FlowNotFound, format!("the project has no flow `{shown}`"))
-        })
+        })?;
+        self.inner.flows.records.insert(key, (Instant::now(), record.clone()));
+        Ok(record)
     }
 
     /// The version an address means, checked and ready to run.
@@ -170,7 +191,7 @@ impl App {
     /// A document of the project as a tree that may run.
     pub(crate) async fn checked(&self, project: ProjectId, hash: &str) -> Result<Arc<Flow>, AppError> {
         let key = (project, hash.to_owned());
-        if let Some(flow) = self.inner.flows.0.get(&key) {
+        if let Some(flow) = self.inner.flows.checked.get(&key) {
             return runnable(flow);
         }
         let document = self.store().document(project, hash).await?;
@@ -178,7 +199,7 @@ impl App {
         let document: Value = serde_json::from_str(&document).map_err(AppError::internal)?;
         let checked = noukai_flow::check(&document, &self.flow_bounds());
         let flow = Arc::new(checked.flow.ok_or_else(|| not_runnable(&checked.problems))?);
-        self.inner.flows.0.insert(key, flow.clone());
+        self.inner.flows.checked.insert(key, flow.clone());
         runnable(flow)
     }
 
@@ -191,6 +212,10 @@ impl App {
             parallel_width: limits.parallel_width as usize,
             ..Bounds::default()
         }
+    }
+
+    fn forget_record(&self, project: &Project, slug: &str) {
+        self.inner.flows.records.remove(&(project.record.id, slug.to_owned()));
     }
 
     /// What a run of the flow captures.
@@ -238,6 +263,7 @@ impl App {
         let id = FlowId(Uuid::now_v7());
         let text = document.to_string();
         let record = self.store().put_draft(project.record.id, id, slug, name, &hash, &text, self.now()).await?;
+        self.forget_record(project, slug);
         let changed = before.is_none_or(|before| before.draft_hash != hash);
         Ok(PutFlow { slug: record.slug, flow_id: record.id.to_string(), changed, problems })
     }
@@ -247,7 +273,9 @@ impl App {
     /// # Errors
     /// Failures of the store.
     pub async fn remove_flow(&self, project: &Project, slug: &str) -> Result<bool, AppError> {
-        Ok(self.store().remove_flow(project.record.id, slug, self.now()).await?)
+        let removed = self.store().remove_flow(project.record.id, slug, self.now()).await?;
+        self.forget_record(project, slug);
+        Ok(removed)
     }
 
     /// The project's flows, by slug.
@@ -274,6 +302,7 @@ impl App {
         let record = self.flow_record(scope, flow).await?;
         self.checked(scope, &record.draft_hash).await?;
         let version = self.store().publish(scope, record.id, &record.draft_hash, note, author, self.now()).await?;
+        self.forget_record(project, flow);
         Ok(version.number)
     }
 
@@ -285,6 +314,7 @@ impl App {
         let scope = project.record.id;
         let record = self.flow_record(scope, flow).await?;
         let found = self.store().set_production(scope, record.id, version, author, self.now()).await?;
+        self.forget_record(project, flow);
         if found { Ok(()) } else { Err(version_not_found(&record, version)) }
     }
 }

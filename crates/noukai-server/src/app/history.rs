@@ -175,8 +175,11 @@ impl History {
 impl Happened {
     /// The stored result of a finished step.
     fn result(&self) -> Result<std::sync::Arc<Value>, AppError> {
-        let text = self.state.as_deref().ok_or_else(|| AppError::internal("a finished step has no stored result"))?;
-        serde_json::from_str(text).map(std::sync::Arc::new).map_err(AppError::internal)
+        if let Some(text) = &self.state {
+            return serde_json::from_str(text).map(std::sync::Arc::new).map_err(AppError::internal);
+        }
+        let held = self.record.held_result().cloned().map(std::sync::Arc::new);
+        held.ok_or_else(|| AppError::internal("a finished step has no stored result"))
     }
 }
 

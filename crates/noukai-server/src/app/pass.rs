@@ -92,6 +92,11 @@ impl Pass {
         }
     }
 
+    /// Whether the run may end and go on later: an execute run without tools does neither pause nor survive a crash.
+    fn may_go_on(&self) -> bool {
+        self.run.trigger != TriggerType::Execute || !self.inputs.tools.is_empty()
+    }
+
     fn spec(&self, limits: &noukai_api::Limits) -> RunSpec {
         RunSpec {
             flow: self.flow.clone(),
@@ -201,7 +206,8 @@ impl App {
 fn begin(pass: &Pass, recorder: &Recorder) {
     match pass.begin {
         Begin::Create => {
-            recorder.create(NewRun { record: pass.run.clone(), inputs: pass.inputs.text(), job: false });
+            let inputs = pass.may_go_on().then(|| pass.inputs.text());
+            recorder.create(NewRun { record: pass.run.clone(), inputs, job: false });
         }
         Begin::Start => {
             recorder.record(Record::RunStarted {}, Some(Record::RunStarted {}), None);
@@ -320,7 +326,8 @@ impl End<'_> {
             cost_usd: Some(sums.cost_usd.clone()),
             error: error.and_then(|error| serde_json::to_string(error).ok()),
             job_result,
-            keep_inputs: self.pass.run.trigger == TriggerType::Step,
+            keep_inputs: self.pass.run.trigger == TriggerType::Step || !self.pass.may_go_on(),
+            clear_states: self.pass.begin != Begin::Create || self.recorder.has_stored_states(),
         }))
     }
 }

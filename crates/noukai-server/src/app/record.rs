@@ -243,6 +243,27 @@ impl Record {
         }
     }
 
+    /// Whether the record alone tells the result, so that it need not be stored beside it.
+    pub const fn holds_result(&self) -> bool {
+        match self {
+            Self::Completed(completed) => completed.output.is_whole(),
+            Self::LeafCompleted(completed) => completed.output.is_whole(),
+            Self::ItemFailed { .. } | Self::Skipped { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The result as [`Record::holds_result`] means it.
+    pub fn held_result(&self) -> Option<&Value> {
+        match self {
+            Self::Completed(completed) => completed.output.whole(),
+            Self::LeafCompleted(completed) => completed.output.whole(),
+            Self::ItemFailed { error, .. } => Some(error),
+            Self::Skipped { .. } => Some(&Value::Null),
+            _ => None,
+        }
+    }
+
     /// The end of a run without its result.
     pub fn ended_early(summary: RunSummary) -> Self {
         Self::Finished { result: Content::default(), summary, last: None }

@@ -52,6 +52,8 @@ struct Held {
     shown: Vec<(u64, noukai_api::StreamEvent)>,
     /// Whether a result is among the events held.
     has_result: bool,
+    /// Whether a result was stored apart from its event.
+    has_states: bool,
     /// The newest write that carries a result.
     results: Option<WriteDone>,
 }
@@ -85,10 +87,18 @@ impl Recorder {
         if let Some(done) = done { done.await } else { Ok(()) }
     }
 
+    /// Whether results were stored apart from their events.
+    pub fn has_stored_states(&self) -> bool {
+        self.held.lock().has_states
+    }
+
     /// Adds a record. `shown` is what the observer gets to see of it, contents whole.
-    pub fn record(&self, stored: Record, shown: Option<Record>, state: Option<String>) {
-        let is_result = state.is_some();
+    pub fn record(&self, stored: Record, shown: Option<Record>, result: Option<&Value>) {
+        // An event that keeps its content whole needs no copy of it.
+        let state = result.filter(|_| !stored.holds_result()).and_then(|result| serde_json::to_string(result).ok());
+        let is_result = result.is_some();
         let mut held = self.held.lock();
+        held.has_states |= state.is_some();
         held.last_seq += 1;
         let seq = held.last_seq;
         held.events.push(NewEvent { seq, kind: stored.kind(), payload: Stored::text(stored), state });
@@ -126,10 +136,10 @@ impl Recorder {
 #[async_trait]
 impl EventSink for Recorder {
     fn emit(&self, event: Event) {
-        let state = state_of(&event);
+        let result = result_of(&event);
         let whole = |_: &Observer| Record::of_event(event.clone(), &self.target.flow, &Capture::WHOLE);
         let shown = self.observer.as_ref().map(whole);
-        self.record(Record::of_event(event, &self.target.flow, &self.capture), shown, state);
+        self.record(Record::of_event(event, &self.target.flow, &self.capture), shown, result.as_deref());
     }
 
     async fn settle(&self) -> Result<(), SinkError> {
@@ -154,13 +164,12 @@ impl EventSink for Recorder {
     }
 }
 
-/// The result as the run's own state, whatever capture says.
-fn state_of(event: &Event) -> Option<String> {
-    let value: &Value = match event {
-        Event::AttemptCompleted { output, .. } | Event::LeafCompleted { output, .. } => output,
-        Event::ItemFailed { error, .. } => error,
-        Event::Skipped { .. } => &Value::Null,
-        _ => return None,
-    };
-    serde_json::to_string(value).ok()
+/// The result that the run needs to go on from here, whatever capture says.
+fn result_of(event: &Event) -> Option<Arc<Value>> {
+    match event {
+        Event::AttemptCompleted { output, .. } | Event::LeafCompleted { output, .. } => Some(output.clone()),
+        Event::ItemFailed { error, .. } => Some(error.clone()),
+        Event::Skipped { .. } => Some(Arc::new(Value::Null)),
+        _ => None,
+    }
 }

@@ -96,6 +96,7 @@ impl App {
             error: serde_json::to_string(&error).ok(),
             job_result: None,
             keep_inputs: run.trigger == TriggerType::Step && code == ErrorCode::Interrupted,
+            clear_states: true,
         };
         self.write(&mut run, events, Some(RunChange::Finished(Box::new(finish))), lease).await
     }

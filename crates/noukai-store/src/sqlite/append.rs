@@ -45,7 +45,7 @@ const FORGET_PAUSE: &str = "DELETE FROM run_pauses WHERE run_id = $1";
 const FINISH: &str = "UPDATE runs SET last_seq = $1, status = $2, completed_at = $3, duration_ms = $4, \
     prompt_tokens = $5, completion_tokens = $6, total_tokens = $7, cost_usd = $8, error = $9 \
     WHERE id = $10 AND project_id = $11 AND last_seq = $12 AND status IN ('pending', 'running', 'paused') \
-    RETURNING pauses";
+    RETURNING pauses, trigger_type = 'job'";
 
 const FORGET_STATES: &str = "UPDATE run_events SET state = NULL WHERE run_id = $1 AND state IS NOT NULL";
 
@@ -105,7 +105,9 @@ fn check_lease(db: &Connection, write: &RunWrite, lease: &Lease) -> Result<(), S
 
 fn create(db: &Connection, effects: &mut Effects, write: &RunWrite, new: &NewRun) -> Result<(), StoreError> {
     insert_run(db, write, new)?;
-    db.prepare_cached(INSERT_INPUTS)?.execute(params![write.run_id.0, new.inputs])?;
+    if let Some(inputs) = &new.inputs {
+        db.prepare_cached(INSERT_INPUTS)?.execute(params![write.run_id.0, inputs])?;
+    }
     if new.job {
         let at = Micros(new.record.started_at);
         db.prepare_cached(INSERT_JOB)?.execute(params![write.run_id.0, write.project_id.0, at])?;
@@ -211,21 +213,26 @@ fn end(db: &Connection, write: &RunWrite, finish: &RunFinish) -> Result<(), Stor
         write.project_id.0,
         steps.from
     ];
-    let pauses: Option<u32> = db.prepare_cached(FINISH)?.query_row(row, |row| row.get(0)).optional()?;
-    let pauses = pauses.ok_or_else(|| refusal(db, write, "end"))?;
-    tidy(db, write.run_id, finish, pauses).map_err(StoreError::from)
+    let ended = db.prepare_cached(FINISH)?.query_row(row, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (pauses, is_job) = ended.ok_or_else(|| refusal(db, write, "end"))?;
+    tidy(db, write.run_id, finish, pauses, is_job).map_err(StoreError::from)
 }
 
 /// Lets go of what only a run that may go on needs.
-fn tidy(db: &Connection, run: RunId, finish: &RunFinish, pauses: u32) -> rusqlite::Result<()> {
-    db.prepare_cached(FORGET_STATES)?.execute([run.0])?;
+fn tidy(db: &Connection, run: RunId, finish: &RunFinish, pauses: u32, is_job: bool) -> rusqlite::Result<()> {
+    if finish.clear_states {
+        db.prepare_cached(FORGET_STATES)?.execute([run.0])?;
+    }
     if pauses > 0 {
         db.prepare_cached(FORGET_PAUSE)?.execute([run.0])?;
     }
     if !finish.keep_inputs {
         db.prepare_cached(FORGET_INPUTS)?.execute([run.0])?;
     }
-    db.prepare_cached(FINISH_JOB)?.execute(params![Micros(finish.at), finish.job_result, run.0]).map(drop)
+    if is_job {
+        db.prepare_cached(FINISH_JOB)?.execute(params![Micros(finish.at), finish.job_result, run.0])?;
+    }
+    Ok(())
 }
 
 fn insert_events(db: &Connection, run: RunId, events: &[NewEvent], ends: bool) -> rusqlite::Result<()> {

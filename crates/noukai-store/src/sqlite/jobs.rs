@@ -126,6 +126,7 @@ impl Cancel {
             error: Some(self.error),
             job_result: None,
             keep_inputs: false,
+            clear_states: true,
         };
         RunWrite {
             project_id: self.project,

@@ -5,6 +5,7 @@
 use std::{
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -19,6 +20,10 @@ use crate::{StoreError, Ticket};
 
 /// Most operations in one transaction: bounds how long the first of them waits for the last.
 const GROUP: usize = 512;
+/// Operations in one group that show that many write at once.
+const BUSY: usize = 4;
+/// How long a commit then waits for more to join: a commit costs several times what one more operation in it does.
+const LINGER: Duration = Duration::from_micros(200);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -39,7 +44,7 @@ impl Writer {
     pub(super) fn start(db: Connection, hub: Arc<Hub>, queue: usize) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(queue);
         let (alive, ended) = watch::channel(());
-        let worker = Worker { db, hub, queue: receiver, group: Vec::with_capacity(GROUP), effects: Effects::default() };
+        let worker = Worker { db, hub, queue: receiver, group: Vec::with_capacity(GROUP), effects: Effects::default(), busy: false };
         let body = move || {
             worker.run();
             drop(alive);
@@ -167,19 +172,31 @@ struct Worker {
     queue: mpsc::Receiver<Message>,
     group: Vec<Box<dyn Operation>>,
     effects: Effects,
+    /// Whether many write at once, so that a commit is worth waiting for company.
+    busy: bool,
 }
 
 impl Worker {
     fn run(mut self) {
         while let Some(first) = self.queue.blocking_recv() {
             self.take(first);
-            while self.group.len() < GROUP {
-                let Ok(next) = self.queue.try_recv() else { break };
-                self.take(next);
+            self.gather();
+            if self.busy {
+                thread::sleep(LINGER);
+                self.gather();
             }
+            self.busy = self.group.len() >= BUSY;
             self.store();
         }
         self.end();
+    }
+
+    /// Takes what waits.
+    fn gather(&mut self) {
+        while self.group.len() < GROUP {
+            let Ok(next) = self.queue.try_recv() else { break };
+            self.take(next);
+        }
     }
 
     /// After a close the queue takes nothing new, and ends once it is empty.
@@ -246,7 +263,7 @@ fn step(db: &Connection, sql: &str) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, time::Duration};
+    use std::path::Path;
 
     use uuid::Uuid;
 

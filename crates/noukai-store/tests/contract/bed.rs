@@ -56,7 +56,7 @@ pub fn write(project: ProjectId, run: RunId) -> RunWrite {
 pub fn create(record: RunRecord) -> RunWrite {
     let job = record.trigger == TriggerType::Job;
     let empty = write(record.project_id, record.id);
-    RunWrite { create: Some(Box::new(NewRun { record, inputs: r#"{"v":1}"#.into(), job })), ..empty }
+    RunWrite { create: Some(Box::new(NewRun { record, inputs: Some(r#"{"v":1}"#.into()), job })), ..empty }
 }
 
 pub fn event(seq: u64) -> NewEvent {
@@ -73,6 +73,7 @@ pub fn finish(status: RunStatus) -> RunFinish {
         error: None,
         job_result: None,
         keep_inputs: false,
+        clear_states: true,
     }
 }
 
