@@ -11,6 +11,7 @@ mod nodes;
 mod outcome;
 mod progress;
 mod run;
+mod size;
 mod tools;
 mod walk;
 
@@ -19,4 +20,5 @@ pub use model::*;
 pub use outcome::{Failure, Outcome, RunReport, ToolPause, ToolResume};
 pub use progress::{Done, DoneOutputs, LoopPath, Slot};
 pub use run::{Ports, RunBounds, RunSpec, Until, run};
+pub use size::json_size;
 pub use tools::{ToolResultsError, results_for_calls, wire_turns};

@@ -277,6 +277,12 @@ impl Progress {
         self.done.slots.keys().any(|slot| leaves(slot.leaf))
     }
 
+    /// The first attempt under way, in tree order.
+    pub fn first_active(&self) -> Option<(usize, u32)> {
+        let first = self.active.iter().min_by_key(|(slot, _)| (slot.leaf, &slot.path));
+        first.map(|(slot, active)| (slot.leaf, active.attempt))
+    }
+
     /// Attempts under way in these iterations, in tree order: they were cut off.
     pub fn drain_active(&mut self, within: &[u32]) -> Vec<(Slot, Active)> {
         let mut active: Vec<_> = self.active.extract_if(|slot, _| slot.path.starts_with(within)).collect();

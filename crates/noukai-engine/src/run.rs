@@ -88,7 +88,7 @@ pub async fn run(spec: RunSpec, ports: &Ports, cancel: &CancellationToken) -> Ru
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Stop::Cancelled),
-        () = tokio::time::sleep(run_time) => Err(Stop::Failed(out_of_time(run_time))),
+        () = tokio::time::sleep(run_time) => Err(Stop::Failed(out_of_time(&walk, run_time))),
         ended = walk.root() => ended,
     };
     let outcome = conclude(&walk, ended);
@@ -100,8 +100,17 @@ pub async fn run(spec: RunSpec, ports: &Ports, cancel: &CancellationToken) -> Ru
     RunReport { outcome, tokens: progress.tokens, cost: progress.cost, steps: progress.steps() }
 }
 
-fn out_of_time(limit: Duration) -> Failure {
-    Failure::of_run(ErrorCode::RunTimeout, format!("the run took longer than its limit of {} s", limit.as_secs()))
+/// Names the step that was under way.
+fn out_of_time(walk: &Walk<'_>, limit: Duration) -> Failure {
+    let message = format!("the run took longer than its limit of {} s", limit.as_secs());
+    let mut failure = Failure::of_run(ErrorCode::RunTimeout, message);
+    if let Some((leaf, attempt)) = walk.progress().first_active() {
+        let info = walk.info(leaf);
+        failure.error.step_id = Some(info.id.to_string());
+        failure.error.attempt = attempt;
+        (failure.node_id, failure.name) = (Some(info.id.clone()), info.name.clone());
+    }
+    failure
 }
 
 fn conclude(walk: &Walk<'_>, ended: Result<Arc<Value>, Stop>) -> Outcome {

@@ -151,6 +151,16 @@ impl<'a> Walk<'a> {
         self.ports.clock.now()
     }
 
+    /// Refuses a node whose output would be larger than any output may be, before it is put together.
+    pub fn within_size(&self, node: &Node, bytes: u64) -> Result<(), Stop> {
+        let limit = self.bounds().output_bytes;
+        if bytes <= limit {
+            return Ok(());
+        }
+        let message = format!("the output has {bytes} bytes or more; the limit of a step's output is {limit}");
+        Err(Stop::Failed(node_failure(node, ErrorCode::LimitExceeded, message)))
+    }
+
     /// What a template of a node sees.
     pub fn scope(&self, input: &Arc<Value>, seen: &Seen, place: &Place) -> Scope {
         Scope {

@@ -158,13 +158,14 @@ pub trait Runs: Send + Sync {
     /// tell a foreign session from a missing one.
     async fn session_runs(&self, session_id: &str, limit: u32) -> Result<Vec<RunRecord>, StoreError>;
 
-    /// Takes a run that waits at pause number `pauses` (0: none yet) on: one caller of many wins. `from_final`
-    /// allows a completed or failed run too (a step run whose caller goes back), never a cancelled one.
+    /// Takes a waiting run on, as it stood when its `last_seq` was read: one caller of many wins, and none that looked
+    /// too long ago. `from_final` allows a completed or failed run too (a step run whose caller goes back), never a
+    /// cancelled one.
     async fn resume(
         &self,
         project: ProjectId,
         id: RunId,
-        pauses: u32,
+        last_seq: u64,
         from_final: bool,
         at: OffsetDateTime,
     ) -> Result<Resumed, StoreError>;

@@ -1,6 +1,12 @@
 //! A loop: its steps once per item of an array, several items at a time, results in the items' order.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use noukai_api::ErrorCode;
@@ -8,7 +14,7 @@ use noukai_flow::{Loop, LoopItem, Node};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Event, Failure, Slot, Usage,
+    Event, Failure, Slot, Usage, json_size,
     nodes::sequence,
     walk::{Ended, Place, Seen, Stop, Walk, node_failure},
 };
@@ -26,10 +32,18 @@ pub(crate) async fn run(
     let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
     walk.progress().count_loop(&node.id, &place.path, count);
     let concurrency = each.concurrency.unwrap_or(walk.bounds().loop_concurrency).max(1) as usize;
+    let bytes = AtomicU64::new(0);
     let runs = (0..count).zip(items).map(|(index, item)| {
         let place = item_place(place, item, index, count);
         let (input, seen) = (item_input(&input, &place), seen.clone());
-        async move { Ok::<_, Stop>((index, run_item(walk, node, each, input, seen, place).await?)) }
+        let bytes = &bytes;
+        async move {
+            let result = run_item(walk, node, each, input, seen, place).await?;
+            // Each result stands in the output twice.
+            let size = 2 * json_size(&result);
+            walk.within_size(node, bytes.fetch_add(size, Ordering::Relaxed) + size)?;
+            Ok::<_, Stop>((index, result))
+        }
     });
     let mut results: Vec<(u32, Arc<Value>)> = stream::iter(runs).buffer_unordered(concurrency).try_collect().await?;
     results.sort_unstable_by_key(|(index, _)| *index);
@@ -93,14 +107,7 @@ fn item_input(outer: &Value, place: &Place) -> Arc<Value> {
     Arc::new(Value::Object(fields))
 }
 
-async fn run_item(
-    walk: &Walk<'_>,
-    node: &Node,
-    each: &Loop,
-    input: Arc<Value>,
-    mut seen: Seen,
-    place: Place,
-) -> Ended {
+async fn run_item(walk: &Walk<'_>, node: &Node, each: &Loop, input: Arc<Value>, mut seen: Seen, place: Place) -> Ended {
     if !each.continue_on_error {
         return sequence::run(walk, &each.steps, input, &mut seen, &place).await;
     }
@@ -120,7 +127,8 @@ fn keep_item_error(walk: &Walk<'_>, node: &Node, failure: &Failure, place: &Plac
     let error = Arc::new(failure.as_result());
     let slot = |leaf| Slot { leaf, path: place.path.clone() };
     let failed = failure.node_id.as_deref().and_then(|id| first_leaf_of(node, id));
-    let free = failed.into_iter().chain(node.leaves.clone()).map(slot).find(|slot| walk.progress().slot(slot).is_none());
+    let free =
+        failed.into_iter().chain(node.leaves.clone()).map(slot).find(|slot| walk.progress().slot(slot).is_none());
     // A loop without leaves, or one whose leaves are all done for the item, fails again by itself.
     if let Some(slot) = free {
         walk.progress().fail_item(slot.clone(), error.clone());

@@ -6,7 +6,10 @@ use futures::future::try_join_all;
 use noukai_flow::Node;
 use serde_json::{Map, Value};
 
-use crate::walk::{Ended, Place, Seen, Stop, Walk};
+use crate::{
+    json_size,
+    walk::{Ended, Place, Seen, Stop, Walk},
+};
 
 pub(crate) async fn run(
     walk: &Walk<'_>,
@@ -20,6 +23,8 @@ pub(crate) async fn run(
     let inside = Place { in_unit: true, ..place.clone() };
     let runs = children.iter().map(|child| run_child(walk, child, input.clone(), seen.clone(), &inside));
     let done = try_join_all(runs).await?;
+    // Each output stands in the result twice: its fields, and itself.
+    walk.within_size(node, done.iter().map(|(output, _)| 2 * json_size(output)).sum())?;
     let merged = merge(children, done.iter().map(|(output, _)| output));
     let known = seen.len();
     seen.extend(done.into_iter().flat_map(|(_, child_seen)| child_seen.into_iter().skip(known)));

@@ -53,22 +53,22 @@ async fn parallel_outputs_are_merged_in_tree_order() {
         - id: slow
           llm: {prompt: "slow: {{ message }}", output: {x: string, slow: string}}
         - id: quick
-          llm: {prompt: "quick: {{ message }}", output: {x: string, y: string}}
+          llm: {prompt: "quick: {{ message }}", output: {x: string, slow: string}}
         - id: nested
           sequence:
             - {id: keep, passthrough: {}}
     "#;
     let script = Script::echo()
         .on("slow", [Turn::after(50, Turn::json(&json!({"x": "slow x", "slow": "field"})))])
-        .on("quick", [Turn::json(&json!({"x": "quick x", "y": "y"}))]);
+        .on("quick", [Turn::json(&json!({"x": "quick x", "slow": "hides nobody"}))]);
     insta::assert_snapshot!(check_run(yaml, json!({"message": "hi"}), script).await, @r#"
     start slow #1 <- {"message":"hi"}
     start quick #1 <- {"message":"hi"}
     start keep #1 <- {"message":"hi"}
-    done quick #1 -> {"x":"quick x","y":"y"}
+    done quick #1 -> {"x":"quick x","slow":"hides nobody"}
     done keep #1 -> {"message":"hi"}
     done slow #1 -> {"x":"slow x","slow":"field"}
-    = {"x":"quick x","slow":{"x":"slow x","slow":"field"},"y":"y","quick":{"x":"quick x","y":"y"},"message":"hi","nested":{"message":"hi"}}
+    = {"x":"quick x","slow":{"x":"slow x","slow":"field"},"message":"hi","quick":{"x":"quick x","slow":"hides nobody"},"nested":{"message":"hi"}}
     "#);
 }
 

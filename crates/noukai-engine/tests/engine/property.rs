@@ -38,7 +38,7 @@ async fn check(flow: Arc<Flow>, fails: bool, initial: Value) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_way_through_gives_the_same(any in any_flow(&STYLE)) {

@@ -1,6 +1,7 @@
 //! What a trace keeps of contents. Nothing is stored before it has been through here.
 
 use noukai_api::CaptureMode;
+use noukai_engine::json_size;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -77,24 +78,6 @@ impl Capture {
         text.truncate(end);
         json!({ "__truncated__": text })
     }
-}
-
-/// Bytes of a value as JSON, without writing it anywhere.
-pub(crate) fn json_size(value: &Value) -> u64 {
-    struct Count(u64);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len() as u64;
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    // Counting cannot fail, and a JSON value can always be written.
-    let _ = serde_json::to_writer(&mut count, value);
-    count.0
 }
 
 #[cfg(test)]

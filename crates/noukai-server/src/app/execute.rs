@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use noukai_api::{ErrorCode, ExecuteReply, ExecuteRequest, JobAccepted, PausedReply, RunStatus, TriggerType};
+use noukai_api::{ErrorCode, ExecuteReply, ExecuteRequest, JobAccepted, PausedReply, RunStatus, Scope, TriggerType};
 use noukai_engine::{Failure, ToolPause, wire_turns};
 use noukai_store::{NewRun, RunRecord, RunWrite};
 
@@ -57,14 +57,19 @@ impl App {
         request: ExecuteRequest,
         options: RunOptions,
     ) -> Result<ExecuteOutcome, AppError> {
-        let pass = if is_resume(&request) {
-            self.resume_execute(caller, address, request).await?
-        } else {
-            self.begin_execute(caller, address, request, options).await?
-        };
-        let run = pass.run.clone();
-        let ended = self.run_pass(pass).await?;
-        reply(&run, ended)
+        caller.require(Scope::Execute)?;
+        let (app, caller, address) = (self.clone(), caller.clone(), address.clone());
+        // On a task of its own from the first: a caller that goes away must not leave a run claimed and unattended.
+        let executed = self.spawn(async move {
+            let pass = if is_resume(&request) {
+                app.resume_execute(&caller, &address, request).await?
+            } else {
+                app.begin_execute(&caller, &address, request, options).await?
+            };
+            let run = pass.run.clone();
+            reply(&run, app.drive(pass).await?)
+        });
+        executed.await.map_err(AppError::internal)?
     }
 
     async fn begin_execute(
@@ -94,6 +99,7 @@ impl App {
         request: ExecuteRequest,
         options: RunOptions,
     ) -> Result<JobAccepted, AppError> {
+        caller.require(Scope::Execute)?;
         let pinned = self.pin(caller, address).await?;
         refuse_tools(request.tools.as_ref())?;
         let trace = request.trace;

@@ -101,7 +101,8 @@ impl History {
                     }
                 }
                 Record::ItemFailed { leaf, path, error } => {
-                    if let Some(row) = rows.iter_mut().rev().find(|row| row.leaf == *leaf && row.path.starts_with(path)) {
+                    if let Some(row) = rows.iter_mut().rev().find(|row| row.leaf == *leaf && row.path.starts_with(path))
+                    {
                         row.item_error = Some(error.clone());
                     }
                 }

@@ -72,26 +72,40 @@ impl App {
         loop {
             let waiting = self.inner.idempotency.on(&key);
             let woken = waiting.notified();
-            let begun = self.store().begin(&key, &hash, self.now(), self.now() - KEPT).await?;
-            match begun {
-                Begun::First => {
-                    return Ok(Idempotent::First(IdempotencyGuard { app: self.clone(), key: Some(key) }));
-                }
-                Begun::Before(record) if record.body_hash != hash => {
+            let (app, taken, body_hash) = (self.clone(), key.clone(), hash.clone());
+            // On a task of its own: a caller that goes away must not leave the key taken without a guard.
+            let begun = self.spawn(async move { app.take_key(taken, &body_hash).await });
+            match begun.await.map_err(AppError::internal)?? {
+                Taken::First(guard) => return Ok(Idempotent::First(guard)),
+                Taken::Before(record) if record.body_hash != hash => {
                     self.inner.idempotency.wake(&key);
                     return Err(reused());
                 }
-                Begun::Before(IdempotencyRecord { reply: Some(reply), .. }) => {
+                Taken::Before(IdempotencyRecord { reply: Some(reply), .. }) => {
                     self.inner.idempotency.wake(&key);
                     return Ok(Idempotent::Again(reply.into()));
                 }
-                Begun::Before(_) => {
+                Taken::Before(_) => {
                     // Woken by this process, or time to look whether another process is done.
                     let _ = tokio::time::timeout(POLL, woken).await;
                 }
             }
         }
     }
+
+    async fn take_key(&self, key: IdempotencyKey, body_hash: &str) -> Result<Taken, AppError> {
+        let begun = self.store().begin(&key, body_hash, self.now(), self.now() - KEPT).await?;
+        Ok(match begun {
+            Begun::First => Taken::First(IdempotencyGuard { app: self.clone(), key: Some(key) }),
+            Begun::Before(record) => Taken::Before(record),
+        })
+    }
+}
+
+/// What the store says of a key.
+enum Taken {
+    First(IdempotencyGuard),
+    Before(IdempotencyRecord),
 }
 
 impl IdempotencyGuard {

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use noukai_api::{Attachment, ChatMessage, ErrorCode, FieldError, Limits};
-use noukai_engine::{Image, Message, Model, Tool, ToolChoice};
+use noukai_engine::{Image, Message, Model, Tool, ToolChoice, json_size};
 use noukai_flow::{Block, Flow, FlowKind, InputError, LlmBlock, Node, NodeKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{App, AppError, capture::json_size};
+use super::{App, AppError};
 
 const MIME_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
 const URL_CHARS: usize = 2_048;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use noukai_api::{ErrorCode, JobStatus, RunStatus, RunSummary, StepError};
+use noukai_api::{ErrorCode, JobStatus, RunStatus, RunSummary, Scope, StepError};
 use noukai_engine::Failure;
 use noukai_models::decimal_text;
 use noukai_store::{ClaimedJob, JobRecord, RunId};
@@ -95,6 +95,7 @@ impl App {
     }
 
     async fn owned_job(&self, caller: &Caller, flow: &str, id: RunId) -> Result<JobRecord, AppError> {
+        caller.require(Scope::Execute)?;
         let flow = self.flow_record(caller.scope(), flow).await?;
         let job = self.store().job(caller.scope(), id).await?;
         job.filter(|job| job.run.flow_id == flow.id).ok_or_else(job_not_found)

@@ -156,14 +156,7 @@ impl App {
         }
     }
 
-    /// Runs a pass on a task of its own and waits for its end. The caller may go away; the run goes on.
-    pub(crate) async fn run_pass(&self, pass: Pass) -> Result<Ended, AppError> {
-        let (app, run_id) = (self.clone(), pass.run.id);
-        let ended = self.spawn(async move { app.drive(pass).await }).await;
-        ended.map_err(|error| AppError::internal(error).of_run(run_id))?
-    }
-
-    /// Runs a pass here and now.
+    /// Runs a pass to its end. Callers are tasks of their own, so that no connection can cut it off.
     pub(crate) async fn drive(&self, mut pass: Pass) -> Result<Ended, AppError> {
         let run_id = pass.run.id;
         // Held until the run is stored as ended.

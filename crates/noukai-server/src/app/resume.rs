@@ -143,7 +143,7 @@ impl App {
 
     /// Takes the pause; one caller wins.
     pub(crate) async fn claim_pause(&self, run: &RunRecord) -> Result<(), AppError> {
-        let claimed = self.store().resume(run.project_id, run.id, run.pauses, false, self.now()).await?;
+        let claimed = self.store().resume(run.project_id, run.id, run.last_seq, false, self.now()).await?;
         match claimed {
             Resumed::Claimed => Ok(()),
             Resumed::Lost => Err(already_resumed(run)),

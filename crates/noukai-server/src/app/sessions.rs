@@ -3,7 +3,9 @@
 //! Replaying clients read three things off the list of steps: the first row with an error ends a stream, a run with
 //! `errorAtStep` fails with that row's error, and the last row's output is the run's result. Rows are made to fit.
 
-use noukai_api::{CaptureMode, ErrorCode, RunStatus, Session, SessionExecution, SessionStep, StepError, StepStatus};
+use noukai_api::{
+    CaptureMode, ErrorCode, RunStatus, Scope, Session, SessionExecution, SessionStep, StepError, StepStatus,
+};
 use noukai_store::RunRecord;
 use serde_json::Value;
 use uuid::Uuid;
@@ -29,6 +31,7 @@ impl App {
     /// `SESSION_ID_INVALID` for what is no UUID; `SESSION_NOT_FOUND`; `FORBIDDEN` where some run of the session is
     /// another project's.
     pub async fn session(&self, caller: &Caller, id: &str) -> Result<Session, AppError> {
+        caller.require(Scope::Execute)?;
         if id.len() != 36 || Uuid::parse_str(id).is_err() {
             return Err(AppError::new(ErrorCode::SessionIdInvalid, "a session id is a UUID here"));
         }

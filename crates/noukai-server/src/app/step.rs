@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use noukai_api::{ErrorCode, RunStatus, StepRequest, StreamEvent, TriggerType};
+use noukai_api::{ErrorCode, RunStatus, Scope, StepRequest, StreamEvent, TriggerType};
 use noukai_engine::{DoneOutputs, Failure, Slot, Until};
 use noukai_flow::Flow;
 use noukai_store::{Resumed, RunId, RunRecord};
@@ -27,6 +27,20 @@ impl App {
     /// # Errors
     /// Everything that keeps the step from starting. What happens later is an event.
     pub async fn step(
+        &self,
+        caller: &Caller,
+        address: &FlowAddress,
+        request: StepRequest,
+        options: RunOptions,
+    ) -> Result<EventStream, AppError> {
+        caller.require(Scope::Execute)?;
+        let (app, caller, address) = (self.clone(), caller.clone(), address.clone());
+        // On a task of its own: a caller that goes away must not leave a run claimed and unattended.
+        let begun = self.spawn(async move { app.begin_step(&caller, &address, request, options).await });
+        begun.await.map_err(AppError::internal)?
+    }
+
+    async fn begin_step(
         &self,
         caller: &Caller,
         address: &FlowAddress,
@@ -147,7 +161,7 @@ impl App {
     }
 
     async fn claim_step(&self, run: &RunRecord, is_resume: bool) -> Result<(), AppError> {
-        let claimed = self.store().resume(run.project_id, run.id, run.pauses, !is_resume, self.now()).await?;
+        let claimed = self.store().resume(run.project_id, run.id, run.last_seq, !is_resume, self.now()).await?;
         match claimed {
             Resumed::Claimed => Ok(()),
             Resumed::Lost if is_resume => Err(already_resumed(run)),

@@ -1,7 +1,9 @@
 //! Traces: a run, its steps, its events as they come.
 
 use futures::{StreamExt, stream};
-use noukai_api::{CaptureMode, ErrorCode, FlowRun, FlowRunList, RunStatus, StepAttempts, StepStatus, StepTrace, Trace};
+use noukai_api::{
+    CaptureMode, ErrorCode, FlowRun, FlowRunList, RunStatus, Scope, StepAttempts, StepStatus, StepTrace, Trace,
+};
 use noukai_store::{FlowId, RunFilter, RunId, RunRecord};
 use uuid::Uuid;
 
@@ -107,6 +109,7 @@ impl App {
 
     /// A run of the caller's project, of the named flow.
     pub(crate) async fn owned_run(&self, caller: &Caller, flow: Option<&str>, id: &str) -> Result<RunRecord, AppError> {
+        caller.require(Scope::Execute)?;
         let flow = match flow {
             Some(slug) => Some(self.flow_record(caller.scope(), slug).await?.id),
             None => None,
@@ -122,6 +125,7 @@ impl App {
     /// # Errors
     /// `VALIDATION_ERROR` for a filter that is none.
     pub async fn flow_runs(&self, caller: &Caller, query: RunQuery) -> Result<FlowRunList, AppError> {
+        caller.require(Scope::Execute)?;
         let filter = run_filter(query)?;
         let limit = filter.limit;
         let wider = RunFilter { limit: limit + 1, ..filter };

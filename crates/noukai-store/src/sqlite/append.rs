@@ -55,7 +55,7 @@ const FINISH_JOB: &str = "UPDATE jobs SET finished_at = $1, result = $2, lease_o
     WHERE run_id = $3 AND finished_at IS NULL";
 
 const RESUME: &str = "UPDATE runs SET status = 'running', status_at = $1, completed_at = NULL, duration_ms = NULL, \
-    error = NULL WHERE id = $2 AND project_id = $3 AND pauses = $4 AND status IN ('paused', $5, $6)";
+    error = NULL WHERE id = $2 AND project_id = $3 AND last_seq = $4 AND status IN ('paused', $5, $6)";
 
 const STANDING: &str = "SELECT status, last_seq FROM runs WHERE id = $1 AND project_id = $2";
 
@@ -252,12 +252,12 @@ pub(super) fn resume(
     db: &Connection,
     effects: &mut Effects,
     (project, run): (ProjectId, RunId),
-    pauses: u32,
+    last_seq: u64,
     from_final: bool,
     at: OffsetDateTime,
 ) -> Result<Resumed, StoreError> {
     let also = if from_final { ["completed", "failed"] } else { ["paused", "paused"] };
-    let row = params![Micros(at), run.0, project.0, pauses, also[0], also[1]];
+    let row = params![Micros(at), run.0, project.0, clamp(last_seq), also[0], also[1]];
     if db.prepare_cached(RESUME)?.execute(row)? == 0 {
         return Ok(Resumed::Lost);
     }

@@ -77,11 +77,11 @@ impl Runs for SqliteStore {
         &self,
         project: ProjectId,
         id: RunId,
-        pauses: u32,
+        last_seq: u64,
         from_final: bool,
         at: OffsetDateTime,
     ) -> Result<Resumed, StoreError> {
-        self.write(move |db, effects| append::resume(db, effects, (project, id), pauses, from_final, at)).await
+        self.write(move |db, effects| append::resume(db, effects, (project, id), last_seq, from_final, at)).await
     }
 
     fn watch(&self, id: RunId) -> watch::Receiver<u64> {

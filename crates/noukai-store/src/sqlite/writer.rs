@@ -44,7 +44,14 @@ impl Writer {
     pub(super) fn start(db: Connection, hub: Arc<Hub>, queue: usize) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(queue);
         let (alive, ended) = watch::channel(());
-        let worker = Worker { db, hub, queue: receiver, group: Vec::with_capacity(GROUP), effects: Effects::default(), busy: false };
+        let worker = Worker {
+            db,
+            hub,
+            queue: receiver,
+            group: Vec::with_capacity(GROUP),
+            effects: Effects::default(),
+            busy: false,
+        };
         let body = move || {
             worker.run();
             drop(alive);
