@@ -27,12 +27,16 @@ pub struct Limits {
     pub loop_concurrency: u32,
     /// Children of one parallel container.
     pub parallel_width: u32,
-    /// Seconds a run may take.
+    /// Seconds a run may take in one go: an execute call, a step call, a job's attempt.
     pub run_seconds: u64,
     /// Seconds a block may take.
     pub block_seconds: u64,
     /// Bytes of a step's output.
     pub step_output_bytes: u64,
+    /// Block runs of one run, loop iterations and further attempts counted.
+    pub blocks_per_run: u32,
+    /// Bytes of all block outputs of one run.
+    pub run_output_bytes: u64,
     /// Bytes of an input or output that a trace keeps whole.
     pub trace_content_bytes: u64,
     /// Days a trace is kept.
@@ -66,6 +70,8 @@ impl Default for Limits {
             run_seconds: 3_600,
             block_seconds: 600,
             step_output_bytes: 10 * 1024 * 1024,
+            blocks_per_run: 100_000,
+            run_output_bytes: 256 * 1024 * 1024,
             trace_content_bytes: 256 * 1024,
             trace_retention_days: 30,
             concurrent_runs: 1_000,

@@ -163,7 +163,12 @@ pub trait EventSink: Send + Sync {
 
 /// Results could not be stored; the run must not go on.
 #[derive(Debug, Clone)]
-pub struct SinkError(pub String);
+pub struct SinkError {
+    /// Why, for the log.
+    pub message: String,
+    /// Whether there was merely no room, so that another try makes sense.
+    pub overloaded: bool,
+}
 
 /// The wall clock. Durations and timeouts use the runtime's clock, which tests can pause.
 pub trait Clock: Send + Sync {

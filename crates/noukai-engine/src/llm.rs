@@ -29,12 +29,7 @@ pub(crate) async fn run(work: &Work<'_, '_>, block: &LlmBlock, seen: &Seen) -> E
             return Err(give_up(work, attempt, error, Usage::default()));
         }
     };
-    let mut usage = Usage::default();
-    if let Some(resume) = resume {
-        prompt.resume(resume);
-        usage.tokens = Some(resume.pause.tokens);
-        usage.cost = resume.pause.cost;
-    }
+    let mut usage = resume.map(|resume| prompt.resume(resume)).unwrap_or_default();
     let models = models(work, block);
     for (position, model) in models.iter().enumerate() {
         let last_model = position + 1 == models.len();
@@ -102,9 +97,11 @@ impl Prompt {
         Ok(Self { messages, turns: Vec::new(), iterations_used: 0, text: traced })
     }
 
-    fn resume(&mut self, resume: &ToolResume) {
+    /// Takes up the turns of a pause; what the attempt used before it.
+    fn resume(&mut self, resume: &ToolResume) -> Usage {
         self.iterations_used = resume.pause.iterations_used;
         self.turns = resume.pause.turns.iter().chain(&resume.results).cloned().collect();
+        Usage { model: None, tokens: Some(resume.pause.tokens), cost: resume.pause.cost }
     }
 
     fn all(&self) -> Vec<Message> {

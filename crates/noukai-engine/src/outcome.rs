@@ -42,7 +42,10 @@ pub enum Outcome {
     /// The flow failed.
     Failed(Failure),
     /// The run's cancellation token fired.
-    Cancelled,
+    Cancelled {
+        /// The first leaf that was under way.
+        leaf: Option<usize>,
+    },
 }
 
 /// Why a flow failed.

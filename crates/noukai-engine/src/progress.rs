@@ -118,6 +118,10 @@ pub(crate) struct Progress {
     active: HashMap<Slot, Active>,
     /// Use and time of leaves inside loops, summed over iterations.
     sums: HashMap<usize, Sum>,
+    /// Attempts begun in this pass.
+    begun: u32,
+    /// Bytes of the outputs of this pass.
+    kept_bytes: u64,
     pub tokens: Tokens,
     pub cost: Decimal,
     pub last_done: usize,
@@ -153,6 +157,8 @@ impl Progress {
             loop_counts: HashMap::new(),
             active: HashMap::new(),
             sums: HashMap::new(),
+            begun: 0,
+            kept_bytes: 0,
             tokens: Tokens::default(),
             cost: Decimal::ZERO,
             last_done: 0,
@@ -170,6 +176,7 @@ impl Progress {
         let attempt = continued.map_or_else(next, |continued| continued.attempt);
         let before = continued.map_or(Duration::ZERO, |continued| continued.elapsed);
         let since = Instant::now().checked_sub(before).unwrap_or_else(Instant::now);
+        self.begun += 1;
         self.done.attempts.insert(slot.clone(), attempt);
         self.active.insert(slot.clone(), Active { attempt, since });
         let announce = self.done.announced.insert(slot.leaf) && continued.is_none();
@@ -205,7 +212,8 @@ impl Progress {
     }
 
     /// Keeps a leaf's output; outside loops that is also what is reported.
-    pub fn complete(&mut self, slot: Slot, output: &Arc<Value>) {
+    pub fn complete(&mut self, slot: Slot, output: &Arc<Value>, bytes: u64) {
+        self.kept_bytes += bytes;
         if slot.path.is_empty() {
             self.report(slot.leaf, output.clone());
         }
@@ -283,9 +291,15 @@ impl Progress {
         first.map(|(slot, active)| (slot.leaf, active.attempt))
     }
 
-    /// Attempts under way in these iterations, in tree order: they were cut off.
-    pub fn drain_active(&mut self, within: &[u32]) -> Vec<(Slot, Active)> {
-        let mut active: Vec<_> = self.active.extract_if(|slot, _| slot.path.starts_with(within)).collect();
+    /// Attempts begun, and bytes of outputs kept, in this pass.
+    pub const fn totals(&self) -> (u32, u64) {
+        (self.begun, self.kept_bytes)
+    }
+
+    /// Attempts under way at these leaves in these iterations, in tree order: they were cut off.
+    pub fn drain_active(&mut self, leaves: &Range<usize>, within: &[u32]) -> Vec<(Slot, Active)> {
+        let meant = |slot: &Slot| leaves.contains(&slot.leaf) && slot.path.starts_with(within);
+        let mut active: Vec<_> = self.active.extract_if(|slot, _| meant(slot)).collect();
         active.sort_by(|(a, _), (b, _)| (a.leaf, &a.path).cmp(&(b.leaf, &b.path)));
         active
     }

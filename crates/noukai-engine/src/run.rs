@@ -72,12 +72,16 @@ pub struct RunBounds {
     pub loop_items: u32,
     /// Items at once, where the loop does not say.
     pub loop_concurrency: u32,
-    /// What is left of the run's time.
+    /// Time of the pass.
     pub run_time: Duration,
     /// Time of one attempt, where the block does not say.
     pub block_time: Duration,
     /// Bytes of a step's output.
     pub output_bytes: u64,
+    /// Attempts of one pass, iterations counted.
+    pub attempts: u32,
+    /// Bytes of all outputs of one pass.
+    pub total_bytes: u64,
 }
 
 /// Runs one pass. Ends early when `cancel` fires; what is under way then is recorded as cut off.
@@ -119,7 +123,7 @@ fn conclude(walk: &Walk<'_>, ended: Result<Arc<Value>, Stop>) -> Outcome {
         Err(Stop::Boundary { next }) => Outcome::Boundary { done: walk.progress().last_done, next },
         Err(Stop::ToolPause(pause)) => Outcome::ToolPause(pause),
         Err(Stop::Failed(failure)) => Outcome::Failed(failure),
-        Err(Stop::Cancelled) => Outcome::Cancelled,
+        Err(Stop::Cancelled) => Outcome::Cancelled { leaf: walk.progress().first_active().map(|(leaf, _)| leaf) },
     }
 }
 
@@ -128,5 +132,5 @@ fn close_active(walk: &Walk<'_>, outcome: &Outcome) {
     if matches!(outcome, Outcome::ToolPause(_)) {
         return;
     }
-    walk.cut_off(&[], "cut off because the run ended");
+    walk.cut_off(&(0..walk.flow().leaves.len()), &[], "cut off because the run ended");
 }

@@ -1,6 +1,6 @@
 //! The walk: what the node kinds share. Each kind has a file in `nodes/` with the same verb, `run`.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use futures::future::BoxFuture;
 use noukai_api::{ErrorCode, StepError};
@@ -39,6 +39,8 @@ pub(crate) struct Place {
     pub item: Option<LoopItem>,
     /// Inside a loop or a parallel container, which run as one unit.
     pub in_unit: bool,
+    /// The iteration's own input, and what events show of it: not the whole array again and again.
+    pub own_input: Option<(Arc<Value>, Arc<Value>)>,
 }
 
 /// Outputs of earlier steps, as templates see them.
@@ -161,6 +163,28 @@ impl<'a> Walk<'a> {
         Err(Stop::Failed(node_failure(node, ErrorCode::LimitExceeded, message)))
     }
 
+    /// What events show of an input.
+    pub fn shown(place: &Place, input: &Arc<Value>) -> Arc<Value> {
+        match &place.own_input {
+            Some((whole, shown)) if Arc::ptr_eq(whole, input) => shown.clone(),
+            _ => input.clone(),
+        }
+    }
+
+    /// Refuses another attempt in a pass that has made, or kept, more than any may.
+    pub fn within_totals(&self, node: &Node) -> Result<(), Stop> {
+        let (attempts, bytes) = self.progress().totals();
+        let bounds = self.bounds();
+        let message = if attempts > bounds.attempts {
+            format!("the run made {} block runs, its limit", bounds.attempts)
+        } else if bytes > bounds.total_bytes {
+            format!("the outputs of the run's blocks have {bytes} bytes; the limit is {}", bounds.total_bytes)
+        } else {
+            return Ok(());
+        };
+        Err(Stop::Failed(node_failure(node, ErrorCode::LimitExceeded, message)))
+    }
+
     /// What a template of a node sees.
     pub fn scope(&self, input: &Arc<Value>, seen: &Seen, place: &Place) -> Scope {
         Scope {
@@ -171,9 +195,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Ends the attempts that are under way in these iterations.
-    pub fn cut_off(&self, within: &[u32], why: &str) {
-        let active = self.progress().drain_active(within);
+    /// Ends the attempts that are under way at these leaves in these iterations.
+    pub fn cut_off(&self, leaves: &Range<usize>, within: &[u32], why: &str) {
+        let active = self.progress().drain_active(leaves, within);
         for (slot, active) in active {
             let error = StepError {
                 code: ErrorCode::Cancelled,
@@ -198,7 +222,10 @@ impl<'a> Walk<'a> {
     /// Waits until all results so far are stored.
     pub async fn settle(&self) -> Result<(), Stop> {
         self.ports.sink.settle().await.map_err(|error| {
-            Stop::Failed(Failure::of_run(ErrorCode::InternalError, format!("results could not be stored: {}", error.0)))
+            Stop::Failed(Failure::of_run(
+                ErrorCode::InternalError,
+                format!("results could not be stored: {}", error.message),
+            ))
         })
     }
 }

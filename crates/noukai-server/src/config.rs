@@ -195,6 +195,9 @@ impl Config {
                 return Err(ConfigError(format!("`{name}`: `{slug}` is no slug: {}", crate::app::SLUG_RULE)));
             }
         }
+        if self.workers == 0 {
+            return Err(ConfigError("`workers` must be at least 1, or jobs would wait for ever".to_owned()));
+        }
         if !self.provider.base_url.starts_with("https://") && !self.provider.base_url.starts_with("http://") {
             return Err(ConfigError("`provider.base_url` must begin with https:// or http://".to_owned()));
         }

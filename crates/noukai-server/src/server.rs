@@ -12,7 +12,7 @@ use std::{
 use noukai_engine::{Model, SystemClock};
 use noukai_models::{Egress, Models, OpenAiCompatible, ProviderConfig};
 use noukai_store::{Durability, SqliteOptions, SqliteStore, Store};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,6 +28,8 @@ const DATABASE: &str = "noukai.db";
 const LOCK: &str = "noukai.lock";
 /// Writes that may wait for a commit.
 const WRITE_QUEUE: usize = 20_000;
+/// How long connections have to pass on the last events of runs that were cut off.
+const LAST_WORDS: Duration = Duration::from_secs(6);
 /// Free ports tried before giving up on one for all addresses.
 const PORT_TRIES: u32 = 20;
 
@@ -135,12 +137,13 @@ impl Server {
 
     /// Stops accepting, lets what is under way come to its end within the grace period, and closes the store.
     pub async fn shutdown(self) {
+        let deadline = Instant::now() + self.grace;
         self.app.stopping().cancel();
         self.accepting.cancel();
         let drained = futures::future::join_all(self.listeners);
-        // Connections that outlast the grace period are cut.
-        let _ = tokio::time::timeout(self.grace, drained).await;
-        self.app.close_within(self.grace).await;
+        // Runs first: their ends are the last events of the connections that wait for them.
+        let closed = self.app.close_by(deadline);
+        let (_, ()) = tokio::join!(tokio::time::timeout_at(deadline + LAST_WORDS, drained), closed);
     }
 }
 

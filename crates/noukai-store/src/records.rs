@@ -175,7 +175,7 @@ pub struct EventRecord {
     pub kind: String,
     /// Versioned JSON.
     pub payload: String,
-    /// The whole result of a finished step, while the run may go on.
+    /// The whole result of a finished step, while the run may go on; only [`crate::Runs::events_with_state`] reads it.
     pub state: Option<String>,
 }
 

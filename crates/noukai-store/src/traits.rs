@@ -142,8 +142,17 @@ pub trait Runs: Send + Sync {
     /// run pauses again or ends.
     async fn pause(&self, project: ProjectId, id: RunId) -> Result<Option<String>, StoreError>;
 
-    /// Events after `after`, in order, at most `limit` of them.
+    /// Events after `after`, in order, at most `limit` of them, as a trace shows them: without their states.
     async fn events(
+        &self,
+        project: ProjectId,
+        id: RunId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<EventRecord>, StoreError>;
+
+    /// As [`Runs::events`], with what each keeps for a run that may go on.
+    async fn events_with_state(
         &self,
         project: ProjectId,
         id: RunId,

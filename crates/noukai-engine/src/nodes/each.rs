@@ -34,8 +34,9 @@ pub(crate) async fn run(
     let concurrency = each.concurrency.unwrap_or(walk.bounds().loop_concurrency).max(1) as usize;
     let bytes = AtomicU64::new(0);
     let runs = (0..count).zip(items).map(|(index, item)| {
-        let place = item_place(place, item, index, count);
+        let mut place = item_place(place, item, index, count);
         let (input, seen) = (item_input(&input, &place), seen.clone());
+        place.own_input = Some((input.clone(), without_array(&input, &each.over)));
         let bytes = &bytes;
         async move {
             let result = run_item(walk, node, each, input, seen, place).await?;
@@ -91,7 +92,7 @@ fn items(
 fn item_place(outer: &Place, item: Arc<Value>, index: u32, total: u32) -> Place {
     let mut path = outer.path.clone();
     path.push(index);
-    Place { path, total: Some(total), item: Some(LoopItem { item, index }), in_unit: true }
+    Place { path, total: Some(total), item: Some(LoopItem { item, index }), in_unit: true, own_input: None }
 }
 
 /// The outer input, the item's own fields if it is an object, `item` and `index`.
@@ -105,6 +106,18 @@ fn item_input(outer: &Value, place: &Place) -> Arc<Value> {
         fields.insert("index".to_owned(), json!(index));
     }
     Arc::new(Value::Object(fields))
+}
+
+/// The input without the array it is an item of: kept with each item, that would grow with the square of the items.
+fn without_array(input: &Arc<Value>, over: &str) -> Arc<Value> {
+    match input.as_object() {
+        Some(fields) if fields.contains_key(over) && over != "item" => {
+            let mut fields = fields.clone();
+            fields.shift_remove(over);
+            Arc::new(Value::Object(fields))
+        }
+        _ => input.clone(),
+    }
 }
 
 async fn run_item(walk: &Walk<'_>, node: &Node, each: &Loop, input: Arc<Value>, mut seen: Seen, place: Place) -> Ended {
@@ -123,7 +136,7 @@ async fn run_item(walk: &Walk<'_>, node: &Node, each: &Loop, input: Arc<Value>, 
 /// Puts the error in the item's place, and marks the item as failed where a later pass will look: at the leaf that
 /// failed, or at another leaf of the loop that has no output for the item.
 fn keep_item_error(walk: &Walk<'_>, node: &Node, failure: &Failure, place: &Place) -> Arc<Value> {
-    walk.cut_off(&place.path, "cut off because another step of its item failed");
+    walk.cut_off(&node.leaves, &place.path, "cut off because another step of its item failed");
     let error = Arc::new(failure.as_result());
     let slot = |leaf| Slot { leaf, path: place.path.clone() };
     let failed = failure.node_id.as_deref().and_then(|id| first_leaf_of(node, id));

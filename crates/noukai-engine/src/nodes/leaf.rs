@@ -7,7 +7,7 @@ use noukai_flow::{Block, Leaf, Node};
 use serde_json::Value;
 
 use crate::{
-    Event, Failure, Slot, Usage, llm,
+    Event, Failure, Slot, Usage, json_size, llm,
     progress::{Continued, Done},
     walk::{Ended, Place, Seen, Stop, Walk, node_failure},
 };
@@ -87,11 +87,12 @@ impl Work<'_, '_> {
                 leaf: self.index(),
                 path: self.place.path.clone(),
                 attempt,
-                input: self.input.clone(),
+                input: Walk::shown(self.place, &self.input),
                 announce,
                 at: self.walk.now(),
             });
         }
+        self.walk.within_totals(self.node)?;
         self.walk.settle().await?;
         Ok(attempt)
     }
@@ -102,7 +103,7 @@ impl Work<'_, '_> {
         let slot = self.slot();
         let mut progress = self.walk.progress();
         let duration = progress.end(&slot, &usage);
-        progress.complete(slot, &output);
+        progress.complete(slot, &output, json_size(&output));
         drop(progress);
         self.walk.emit(Event::AttemptCompleted {
             leaf: self.index(),

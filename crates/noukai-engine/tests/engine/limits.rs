@@ -81,8 +81,25 @@ async fn a_run_that_takes_too_long_fails() {
     fail left #1 CANCELLED: cut off because the run ended
     fail one[0] #1 CANCELLED: cut off because the run ended
     fail one[1] #1 CANCELLED: cut off because the run ended
-    = failed run RUN_TIMEOUT: the run took longer than its limit of 5 s
+    failed left RUN_TIMEOUT: the run took longer than its limit of 5 s
+    = failed left RUN_TIMEOUT: the run took longer than its limit of 5 s
     "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_gives_no_more_than_any_step() {
+    let each = "- {id: each, loop: {over: initial.items, steps: [{id: one, llm: {prompt: \"one\"}}]}}";
+    let both = "- {id: both, parallel: [{id: one, llm: {prompt: \"one\"}}, {id: two, llm: {prompt: \"two\"}}]}";
+    let flat = "- {id: one, llm: {prompt: \"one\"}}";
+    for (yaml, letters, fits) in
+        [(flat, 9_000, true), (each, 2_400, true), (each, 2_600, false), (both, 2_400, true), (both, 2_600, false)]
+    {
+        let spec = spec(&flow(yaml), &json!({"items": [1, 2]}));
+        let says = Turn::Text("x".repeat(letters));
+        let script = Script::echo().on("one", vec![says.clone(); 2]).on("two", [says]);
+        let text = drive(spec, &Arc::new(script)).await.text();
+        assert_eq!(text.contains("LIMIT_EXCEEDED: the output has"), !fits, "{yaml} {letters}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

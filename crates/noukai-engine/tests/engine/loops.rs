@@ -30,9 +30,9 @@ async fn results_keep_the_order_of_the_items() {
           - {id: two, llm: {prompt: "two: {{ message }}"}}
     "##;
     insta::assert_snapshot!(check_run(yaml, json!({"items": ["p", "q", "r"]}), later_is_quicker()).await, @r#"
-    start one[0] #1 <- {"items":["p","q","r"],"item":"p","index":0}
-    again one[1] #1 <- {"items":["p","q","r"],"item":"q","index":1}
-    again one[2] #1 <- {"items":["p","q","r"],"item":"r","index":2}
+    start one[0] #1 <- {"item":"p","index":0}
+    again one[1] #1 <- {"item":"q","index":1}
+    again one[2] #1 <- {"item":"r","index":2}
     done one[2] #1 of 3 -> {"message":"one: #2 r"}
     start two[2] #1 <- {"message":"one: #2 r"}
     done one[1] #1 of 3 -> {"message":"one: #1 q"}
@@ -131,7 +131,7 @@ async fn no_items_no_work() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_list_fails_the_loop() {
-    let yaml = "- id: each\n  loop: {over: items, steps: [{id: one, passthrough: {}}]}";
+    let yaml = "- id: each\n  loop: {over: items, steps: [{id: one, llm: {prompt: \"one\"}}]}";
     insta::assert_snapshot!(check_run(yaml, json!({"things": []}), Script::echo()).await, @r#"
     failed each LOOP_INPUT_INVALID: `loop.over` names `items`, which is not in scope; in scope: things, initial, previous_output
     = failed each LOOP_INPUT_INVALID: `loop.over` names `items`, which is not in scope; in scope: things, initial, previous_output
@@ -162,9 +162,9 @@ async fn a_failing_item_fails_the_loop() {
     "##;
     let script = later_is_quicker().on("two", [Turn::Fails(ModelErrorKind::Refused)]);
     insta::assert_snapshot!(check_run(yaml, json!({"items": [0, 1, 2]}), script).await, @r#"
-    start one[0] #1 <- {"items":[0,1,2],"item":0,"index":0}
-    again one[1] #1 <- {"items":[0,1,2],"item":1,"index":1}
-    again one[2] #1 <- {"items":[0,1,2],"item":2,"index":2}
+    start one[0] #1 <- {"item":0,"index":0}
+    again one[1] #1 <- {"item":1,"index":1}
+    again one[2] #1 <- {"item":2,"index":2}
     done one[2] #1 of 3 -> {"message":"one: #2"}
     start two[2] #1 <- {"message":"one: #2"}
     fail two[2] #1 MODEL_ERROR: scripted: Refused
@@ -191,18 +191,18 @@ async fn a_loop_may_go_on_without_a_failed_item() {
     "#;
     let script = Script::echo().on("two", [Turn::Echo, Turn::Fails(ModelErrorKind::Refused), Turn::Echo]);
     insta::assert_snapshot!(check_run(yaml, json!({"items": ["p", "q", "r"]}), script).await, @r#"
-    start one[0] #1 <- {"items":["p","q","r"],"item":"p","index":0}
+    start one[0] #1 <- {"item":"p","index":0}
     done one[0] #1 of 3 -> {"message":"one: p"}
     start two[0] #1 <- {"message":"one: p"}
     done two[0] #1 of 3 -> {"message":"two: p"}
     start three[0] #1 <- {"message":"two: p"}
     done three[0] #1 of 3 -> {"message":"three: p"}
-    again one[1] #1 <- {"items":["p","q","r"],"item":"q","index":1}
+    again one[1] #1 <- {"item":"q","index":1}
     done one[1] #1 of 3 -> {"message":"one: q"}
     again two[1] #1 <- {"message":"one: q"}
     fail two[1] #1 MODEL_ERROR: scripted: Refused
     item two[1] -> {"error":{"code":"MODEL_ERROR","message":"scripted: Refused","stepId":"two","attempt":1,"provider":"test","providerStatus":400}}
-    again one[2] #1 <- {"items":["p","q","r"],"item":"r","index":2}
+    again one[2] #1 <- {"item":"r","index":2}
     done one[2] #1 of 3 -> {"message":"one: r"}
     again two[2] #1 <- {"message":"one: r"}
     done two[2] #1 of 3 -> {"message":"two: r"}

@@ -43,6 +43,19 @@ async fn what_may_pass_is_tried_again_with_longer_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn waits_double_up_to_their_bound() {
+    // In milliseconds, at the most: 1000, 2000, 4000, 8000; or 1000, 2000, 2000, 2000. At the least half of it.
+    for (max_ms, most) in [(60_000, 15_000), (2_000, 7_000)] {
+        let retry = format!("{{max_attempts: 5, initial_ms: 1000, max_ms: {max_ms}}}");
+        let yaml = format!("- {{id: ask, llm: {{prompt: \"ask\"}}, retry: {retry}}}");
+        let (_, took, script) = timed(&yaml, Script::new(|_| Turn::Fails(Server))).await;
+        assert_eq!(script.calls(), 5);
+        let expected = Duration::from_millis(most / 2)..=Duration::from_millis(most + 10);
+        assert!(expected.contains(&took), "{took:?} is not in {expected:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn attempts_are_numbered_and_told_apart() {
     let fails = |kind: ModelErrorKind| Turn::Fails(kind);
     let script = Script::echo().on("ask", [fails(RateLimited), Turn::Hangs, fails(Server)]);

@@ -149,6 +149,11 @@ async fn a_resumed_attempt_may_fail_and_be_tried_again() {
     = {"message":"last found"}
     "#);
     assert_eq!(request_text(&script.requests()[2]), request_text(&script.requests()[3]), "the answers are not lost");
+    assert_eq!(
+        ran.report.tokens.total,
+        11 + 11 + 11,
+        "each call counts once: before the pause, after it, and the last block's"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -147,7 +147,9 @@ fn reply(run: &RunRecord, ended: Ended) -> Result<ExecuteOutcome, AppError> {
         Ended::Paused(pause) => Ok(ExecuteOutcome::Paused(paused(run, *pause))),
         Ended::Failed(failure) => failed(run, &failure),
         Ended::Cancelled => failed(run, &Failure::of_run(ErrorCode::Cancelled, "the run was cancelled")),
-        Ended::Boundary => Err(AppError::internal("an execute pass ended at a boundary").of_run(run.id)),
+        Ended::Boundary | Ended::GivenBack => {
+            Err(AppError::internal("an execute pass ended as none does").of_run(run.id))
+        }
     }
 }
 

@@ -59,12 +59,26 @@ impl Happened {
 }
 
 impl App {
-    /// All events of a run.
+    /// All events of a run, without the results that are stored beside them.
     pub(crate) async fn history(&self, run: &RunRecord) -> Result<History, AppError> {
+        self.read_history(run, false).await
+    }
+
+    /// All events of a run, with everything it needs to go on.
+    pub(crate) async fn history_with_results(&self, run: &RunRecord) -> Result<History, AppError> {
+        self.read_history(run, true).await
+    }
+
+    async fn read_history(&self, run: &RunRecord, results: bool) -> Result<History, AppError> {
         let mut events = Vec::new();
         let mut after = 0;
         loop {
-            let page = self.store().events(run.project_id, run.id, after, PAGE).await?;
+            let store = self.store();
+            let page = if results {
+                store.events_with_state(run.project_id, run.id, after, PAGE).await?
+            } else {
+                store.events(run.project_id, run.id, after, PAGE).await?
+            };
             let last = page.len() < PAGE as usize;
             for event in page {
                 after = event.seq;

@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use noukai_api::ErrorCode;
 use noukai_store::{Begun, IdempotencyKey, IdempotencyRecord, StoredReply};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::Instant,
+};
 
 use super::{App, AppError, Caller, auth::sha256_hex};
 
@@ -13,6 +16,8 @@ use super::{App, AppError, Caller, auth::sha256_hex};
 pub(crate) const KEPT: time::Duration = time::Duration::hours(24);
 /// How often a reply that another process works on is looked for.
 const POLL: Duration = Duration::from_millis(250);
+/// What a first request may take beyond the time of its run: its last writes, and its reply's own.
+const MARGIN: Duration = Duration::from_secs(60);
 
 /// A reply as a transport gave it.
 #[derive(Debug, Clone)]
@@ -53,13 +58,33 @@ impl Waiting {
             notify.notify_waiters();
         }
     }
+
+    fn leave(&self, key: &IdempotencyKey) {
+        let mut waiting = self.0.lock();
+        if waiting.get(key).is_some_and(|notify| Arc::strong_count(notify) == 1) {
+            waiting.remove(key);
+        }
+    }
+}
+
+/// One request's part in the waiting. The last one to go takes the entry along, however its request ended.
+struct Looking<'a> {
+    waiting: &'a Waiting,
+    key: &'a IdempotencyKey,
+}
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.waiting.leave(self.key);
+    }
 }
 
 impl App {
     /// Takes a key, or waits for the reply it stands for.
     ///
     /// # Errors
-    /// `IDEMPOTENCY_KEY_REUSED` for another body.
+    /// `IDEMPOTENCY_KEY_REUSED` for another body; `CONFLICT` where the first request gives no reply in the time a run may
+    /// take; `OVERLOADED` where the server stops meanwhile.
     pub async fn idempotent(
         &self,
         caller: &Caller,
@@ -69,6 +94,9 @@ impl App {
     ) -> Result<Idempotent, AppError> {
         let key = IdempotencyKey { project_id: caller.scope(), route: route.to_owned(), key: key.to_owned() };
         let hash = sha256_hex(body);
+        let _looking = Looking { waiting: &self.inner.idempotency, key: &key };
+        // Bounded: a reply that could not be stored never comes.
+        let until = Instant::now() + Duration::from_secs(self.limits().run_seconds) + MARGIN;
         loop {
             let waiting = self.inner.idempotency.on(&key);
             let woken = waiting.notified();
@@ -77,19 +105,22 @@ impl App {
             let begun = self.spawn(async move { app.take_key(taken, &body_hash).await });
             match begun.await.map_err(AppError::internal)?? {
                 Taken::First(guard) => return Ok(Idempotent::First(guard)),
-                Taken::Before(record) if record.body_hash != hash => {
-                    self.inner.idempotency.wake(&key);
-                    return Err(reused());
-                }
+                Taken::Before(record) if record.body_hash != hash => return Err(reused()),
                 Taken::Before(IdempotencyRecord { reply: Some(reply), .. }) => {
-                    self.inner.idempotency.wake(&key);
                     return Ok(Idempotent::Again(reply.into()));
                 }
-                Taken::Before(_) => {
-                    // Woken by this process, or time to look whether another process is done.
-                    let _ = tokio::time::timeout(POLL, woken).await;
-                }
+                Taken::Before(_) if Instant::now() >= until => return Err(no_reply()),
+                Taken::Before(_) => self.wait_for(woken).await?,
             }
+        }
+    }
+
+    /// Until woken by this process, or until it is time to look whether another process is done.
+    async fn wait_for(&self, woken: Notified<'_>) -> Result<(), AppError> {
+        tokio::select! {
+            () = woken => Ok(()),
+            () = tokio::time::sleep(POLL) => Ok(()),
+            () = self.stopping().cancelled() => Err(AppError::overloaded("the server is stopping; repeat the request")),
         }
     }
 
@@ -142,4 +173,71 @@ impl From<StoredReply> for Reply {
 fn reused() -> AppError {
     let message = "this Idempotency-Key was used with another body; use a fresh key for another request";
     AppError::new(ErrorCode::IdempotencyKeyReused, message)
+}
+
+fn no_reply() -> AppError {
+    let message = "the first request with this Idempotency-Key has given no reply yet; look for its run, or use a fresh \
+                   key for another one";
+    AppError::new(ErrorCode::Conflict, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use noukai_api::Scope;
+    use noukai_store::ProjectRecord;
+
+    use super::*;
+    use crate::{Config, Overrides};
+
+    async fn app(data: &tempfile::TempDir) -> (App, Caller) {
+        let overrides = Overrides { data: Some(data.path().to_owned()), ..Overrides::default() };
+        let app = App::open(&Config::load(None, overrides).unwrap()).await.unwrap();
+        let project = app.ensure_project("acme", "demo").await.unwrap();
+        let record: ProjectRecord = project.record.clone();
+        let caller = Caller {
+            key_id: "k".to_owned(),
+            project_id: record.id.0,
+            project: "demo".to_owned(),
+            org_id: record.org_id,
+            org: "acme".to_owned(),
+            environment: "test".to_owned(),
+            scopes: vec![Scope::Execute],
+            record: Arc::new(record),
+        };
+        (app, caller)
+    }
+
+    async fn code(app: &App, caller: &Caller) -> Option<ErrorCode> {
+        app.idempotent(caller, "r", "k-1", b"{}").await.err().map(|error| error.code)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever_for_a_reply_that_never_comes() {
+        let data = tempfile::tempdir().unwrap();
+        let (app, caller) = app(&data).await;
+        let Ok(Idempotent::First(first)) = app.idempotent(&caller, "r", "k-1", b"{}").await else {
+            panic!("the key is new");
+        };
+        let begun = Instant::now();
+        assert_eq!(code(&app, &caller).await, Some(ErrorCode::Conflict));
+        assert!(begun.elapsed() >= Duration::from_secs(app.limits().run_seconds));
+        assert!(app.inner.idempotency.0.lock().is_empty());
+        drop(first);
+        app.close().await;
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_in_a_server_that_stops() {
+        let data = tempfile::tempdir().unwrap();
+        let (app, caller) = app(&data).await;
+        let first = app.idempotent(&caller, "r", "k-1", b"{}").await;
+        let stop = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            app.stopping().cancel();
+        };
+        let (refused, ()) = tokio::join!(code(&app, &caller), stop);
+        assert_eq!(refused, Some(ErrorCode::Overloaded));
+        drop(first);
+        app.close().await;
+    }
 }

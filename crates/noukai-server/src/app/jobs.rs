@@ -13,20 +13,20 @@ use uuid::Uuid;
 use super::{
     App, AppError, Caller,
     inputs::{RunInputs, with_overrides},
-    pass::{Begin, Pass},
+    pass::{Begin, Ended, Pass},
     record::{Record, Stored},
 };
 
-/// How often a job is claimed before it is given up.
-const MOST_CLAIMS: u32 = 5;
+/// How often a job is begun before it is given up: one that takes the process down with it would do so for ever.
+const MOST_CLAIMS: u32 = 10;
 
 /// Jobs that this process works on, so that they can be told to stop.
 #[derive(Default)]
 pub(crate) struct LiveJobs(Mutex<HashMap<RunId, CancellationToken>>);
 
 impl LiveJobs {
-    fn begin(&self, id: RunId) -> CancellationToken {
-        let token = CancellationToken::new();
+    fn begin(&self, id: RunId, server: &CancellationToken) -> CancellationToken {
+        let token = server.child_token();
         self.0.lock().insert(id, token.clone());
         token
     }
@@ -104,22 +104,25 @@ impl App {
     /// Runs a claimed job to its end, from its last stored step. An error leaves it to the next claim, up to a limit.
     pub(crate) async fn run_job(&self, job: ClaimedJob) -> Result<(), AppError> {
         let id = job.run.id;
-        let cancel = self.inner.live.begin(id);
+        if job.lease.claim > MOST_CLAIMS {
+            let message = format!("given up: the job was begun {MOST_CLAIMS} times and never came to an end");
+            return self.end_run(job.run, ErrorCode::Interrupted, &message, Some(job.lease)).await;
+        }
+        let cancel = self.inner.live.begin(id, self.cutting());
         if job.cancel_requested {
             cancel.cancel();
         }
         let (run, lease) = (job.run.clone(), job.lease.clone());
         let driven = match self.job_pass(job, cancel).await {
-            Ok(pass) => self.drive(pass).await.map(|_| ()),
+            Ok(pass) => self.drive(pass).await,
             Err(error) => Err(error),
         };
         self.inner.live.end(id);
         match driven {
-            Err(error) if is_hopeless(&error, lease.claim) => {
-                let message = format!("given up after {} attempts: {}", lease.claim, error.message);
-                self.end_run(run, error.code, &message, Some(lease)).await
-            }
-            driven => driven,
+            Ok(Ended::GivenBack) => Ok(self.store().release_job(id, &lease).await?),
+            Ok(_) => Ok(()),
+            Err(error) if is_hopeless(&error) => self.end_run(run, error.code, &error.message, Some(lease)).await,
+            Err(error) => Err(error),
         }
     }
 
@@ -131,21 +134,22 @@ impl App {
         let mut run = job.run;
         let inputs = RunInputs::read(&job.inputs)?;
         let flow = with_overrides(&self.checked(run.project_id, &run.hash).await?, &inputs.overrides)?;
-        let history = self.history(&run).await?;
+        let history = self.history_with_results(&run).await?;
         let done = history.done()?;
         let (tokens, cost) = history.used();
         run.tokens = tokens;
         run.cost_usd = Some(decimal_text(&cost));
         let begin = if history.events.is_empty() { Begin::Start } else { Begin::Continue };
-        self.close_dangling(&mut run, &history, Some(job.lease.clone())).await?;
+        let why = (ErrorCode::Interrupted, "the server stopped while the step was going on");
+        self.close_dangling(&mut run, &history, why, Some(job.lease.clone())).await?;
         let pass = Pass::fresh(run, flow, inputs, None);
-        Ok(Pass { begin, done, lease: Some(job.lease), cancel, ..pass })
+        Ok(Pass { begin, done, lease: Some(job.lease), cancel: Some(cancel), ..pass })
     }
 }
 
-/// Whether a job would fail again however often it is claimed. Faults of ours may pass; they get a few tries.
-const fn is_hopeless(error: &AppError, claims: u32) -> bool {
-    claims >= MOST_CLAIMS || !matches!(error.code, ErrorCode::InternalError | ErrorCode::Overloaded)
+/// Whether a job would fail again however often it is claimed. Faults of ours may pass.
+const fn is_hopeless(error: &AppError) -> bool {
+    !matches!(error.code, ErrorCode::InternalError | ErrorCode::Overloaded)
 }
 
 /// The last event of a job that was cancelled before anyone worked on it.

@@ -39,9 +39,12 @@ use noukai_engine::{Clock, Model};
 use noukai_store::Store;
 pub use observer::{EventStream, SeqEvent};
 use time::OffsetDateTime;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use traces::{AttemptSelector, RunQuery, StepTraceReply};
+
+/// How long runs have to be stored as ended once a stopping server's time is up.
+const CUT_TIME: Duration = Duration::from_secs(5);
 
 /// What the use cases are built on.
 pub(crate) struct Parts {
@@ -68,7 +71,10 @@ struct Inner {
     idempotency: idempotency::Waiting,
     live: jobs::LiveJobs,
     tracker: TaskTracker,
+    /// The server begins to stop: nothing new.
     stopping: CancellationToken,
+    /// Its time is up: what is still under way is ended.
+    cutting: CancellationToken,
 }
 
 impl App {
@@ -83,6 +89,7 @@ impl App {
                 live: jobs::LiveJobs::default(),
                 tracker: TaskTracker::new(),
                 stopping: CancellationToken::new(),
+                cutting: CancellationToken::new(),
                 parts,
             }),
         }
@@ -116,17 +123,21 @@ impl App {
         self.inner.tracker.spawn(work)
     }
 
-    /// Lets what is under way come to its end within a moment, then closes the store.
+    /// Lets what is under way come to its end within a moment, ends the rest, then closes the store.
     pub async fn close(&self) {
-        self.close_within(Duration::from_secs(5)).await;
+        self.close_by(Instant::now() + Duration::from_secs(5)).await;
     }
 
-    /// Lets what is under way come to its end within `grace`, then closes the store.
-    pub async fn close_within(&self, grace: Duration) {
+    /// Lets what is under way come to its end until `deadline`. What is not done then is ended: runs as interrupted,
+    /// jobs given back for the next start. Then closes the store.
+    pub async fn close_by(&self, deadline: Instant) {
         self.inner.stopping.cancel();
         self.inner.tracker.close();
-        // Runs that need longer are left as they are; the next start tells their callers so.
-        let _ = tokio::time::timeout(grace, self.inner.tracker.wait()).await;
+        if tokio::time::timeout_at(deadline, self.inner.tracker.wait()).await.is_err() {
+            self.inner.cutting.cancel();
+            // Only a store that does not answer takes longer; the next start finds what is left.
+            let _ = tokio::time::timeout(CUT_TIME, self.inner.tracker.wait()).await;
+        }
         self.store().close().await;
     }
 
@@ -145,6 +156,11 @@ impl App {
     /// Fires when the server begins to stop.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.inner.stopping
+    }
+
+    /// Fires when a stopping server's time is up.
+    pub(crate) fn cutting(&self) -> &CancellationToken {
+        &self.inner.cutting
     }
 
     /// Where this installation keeps its files.

@@ -45,7 +45,8 @@ pub(crate) struct Pass {
     pub deltas: bool,
     pub lease: Option<Lease>,
     pub observer: Option<Observer>,
-    pub cancel: CancellationToken,
+    /// Ends the pass early; without one, only the end of the server does.
+    pub cancel: Option<CancellationToken>,
     pub permit: Option<Permit>,
 }
 
@@ -69,6 +70,8 @@ pub(crate) enum Ended {
     /// A step call is done and more remains.
     Boundary,
     Cancelled,
+    /// The server stopped; the job goes on elsewhere or later.
+    GivenBack,
 }
 
 impl Pass {
@@ -87,7 +90,7 @@ impl Pass {
             deltas: false,
             lease: None,
             observer: None,
-            cancel: CancellationToken::new(),
+            cancel: None,
             permit,
         }
     }
@@ -116,6 +119,8 @@ impl Pass {
                 run_time: Duration::from_secs(limits.run_seconds),
                 block_time: Duration::from_secs(limits.block_seconds),
                 output_bytes: limits.step_output_bytes,
+                attempts: limits.blocks_per_run,
+                total_bytes: limits.run_output_bytes,
             },
             deltas: self.deltas,
         }
@@ -165,11 +170,22 @@ impl App {
         let recorder = Arc::new(self.recorder(&mut pass));
         let ports = Ports { model: self.model().clone(), sink: recorder.clone(), clock: Arc::new(SystemClock) };
         begin(&pass, &recorder);
-        let walked = AssertUnwindSafe(noukai_engine::run(spec, &ports, &pass.cancel)).catch_unwind().await;
+        let cancel = pass.cancel.clone().unwrap_or_else(|| self.cutting().child_token());
+        let walked = AssertUnwindSafe(noukai_engine::run(spec, &ports, &cancel)).catch_unwind().await;
         let report = walked.unwrap_or_else(|_| panicked());
         let end = End { app: self, pass: &pass, recorder: &recorder };
         let ended = end.conclude(report).await;
-        ended.map_err(|error| AppError::internal(error.0).of_run(run_id))
+        ended.map_err(|error| {
+            if pass.lease.is_none() {
+                drop(self.spawn(self.clone().conclude_later(pass.run.clone())));
+            }
+            let refused = if error.overloaded {
+                AppError::overloaded("the server has no room to record the run; try again in a moment")
+            } else {
+                AppError::internal(error.message)
+            };
+            refused.of_run(run_id)
+        })
     }
 
     fn recorder(&self, pass: &mut Pass) -> Recorder {
@@ -234,7 +250,8 @@ impl End<'_> {
             Outcome::Boundary { done, next } => self.boundary(done, next, &sums).await,
             Outcome::ToolPause(pause) => self.paused(pause, &sums).await,
             Outcome::Failed(failure) => self.failed(failure, &sums).await,
-            Outcome::Cancelled => self.cancelled(&sums).await,
+            Outcome::Cancelled { leaf } if self.app.cutting().is_cancelled() => self.cut(leaf, &sums).await,
+            Outcome::Cancelled { .. } => self.cancelled(&sums).await,
         }
     }
 
@@ -266,30 +283,41 @@ impl End<'_> {
         let keeps = self.pass.run.capture.keeps_contents();
         let stored = if keeps { captured(&shown, self.app.capture_of(self.pass.run.capture)) } else { emptied(&shown) };
         self.recorder.record(Record::ToolPause(Box::new(stored)), Some(Record::ToolPause(Box::new(shown))), None);
-        let text = serde_json::to_string(&pause).map_err(|error| noukai_engine::SinkError(error.to_string()))?;
+        let text = serde_json::to_string(&pause)
+            .map_err(|error| noukai_engine::SinkError { message: error.to_string(), overloaded: false })?;
         self.recorder.finish(self.pause(sums, Some(text))).await?;
         Ok(Ended::Paused(pause))
     }
 
-    async fn failed(&self, failure: Failure, sums: &Sums) -> Stored<Ended> {
-        let failed_at = failure.node_id.as_ref().map(ToString::to_string);
-        if failed_at.is_none() {
-            self.show_failure_of_run(&failure);
+    async fn failed(&self, mut failure: Failure, sums: &Sums) -> Stored<Ended> {
+        if failure.node_id.is_none() {
+            self.blame_leaf(&mut failure, self.pass.cursor);
         }
-        let error = failed_at.is_none().then(|| failure.error.clone());
-        let summary = sums.summary(failed_at, error);
+        let summary = sums.summary(failure.node_id.as_ref().map(ToString::to_string), None);
         // A step stream ends with `step_error`; followers of the stored events see the end of the run as well.
         self.recorder.record(Record::ended_early(summary), None, None);
         self.recorder.finish(self.finish(RunStatus::Failed, sums, Some(&failure.error), None)).await?;
         Ok(Ended::Failed(failure))
     }
 
-    /// A step stream needs a terminator, also where no step is to blame.
-    fn show_failure_of_run(&self, failure: &Failure) {
-        let leaf = self.pass.flow.leaves.get(self.pass.cursor);
-        let (step, name) = leaf.map_or(("".into(), "".into()), |leaf| (leaf.id.clone(), leaf.name.clone()));
-        let record = Record::StepFailed { step, name, error: failure.error.clone() };
+    /// A failure of the run as a whole stands at the leaf it had come to, so that its stream ends as any other.
+    fn blame_leaf(&self, failure: &mut Failure, leaf: usize) {
+        let Some(info) = self.pass.flow.leaves.get(leaf) else { return };
+        failure.error.step_id = Some(info.id.to_string());
+        (failure.node_id, failure.name) = (Some(info.id.clone()), info.name.clone());
+        let record =
+            Record::StepFailed { step: info.id.clone(), name: info.name.clone(), error: failure.error.clone() };
         self.recorder.record(record.clone(), Some(record), None);
+    }
+
+    /// The server stops before the run is done. A job goes on with the next claim; anything else ends here.
+    async fn cut(&self, leaf: Option<usize>, sums: &Sums) -> Stored<Ended> {
+        if self.pass.lease.is_some() {
+            return Ok(Ended::GivenBack);
+        }
+        let mut failure = Failure::of_run(ErrorCode::Interrupted, "the server stopped while the run was going on");
+        self.blame_leaf(&mut failure, leaf.unwrap_or(self.pass.cursor));
+        self.failed(failure, sums).await
     }
 
     async fn cancelled(&self, sums: &Sums) -> Stored<Ended> {

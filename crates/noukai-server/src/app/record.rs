@@ -342,6 +342,11 @@ pub(crate) const fn record_before(id: u64) -> u64 {
     id / 2
 }
 
+/// The highest wire id of a record.
+pub(crate) const fn last_wire_id(seq: u64) -> u64 {
+    2 * seq
+}
+
 /// What the wire says of a run in its events.
 #[derive(Debug, Clone)]
 pub(crate) struct RunView {

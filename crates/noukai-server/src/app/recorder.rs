@@ -12,7 +12,7 @@ use futures::{
 };
 use noukai_engine::{Event, EventSink, SinkError};
 use noukai_flow::Flow;
-use noukai_store::{Lease, NewEvent, NewRun, ProjectId, RunChange, RunId, RunWrite, Store};
+use noukai_store::{Lease, NewEvent, NewRun, ProjectId, RunChange, RunId, RunWrite, Store, StoreError};
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -121,7 +121,7 @@ impl Recorder {
             events: std::mem::take(&mut held.events),
             fence: self.target.lease.clone(),
         });
-        let stored = ticket.stored().map(|stored| stored.map_err(|error| SinkError(error.to_string())));
+        let stored = ticket.stored().map(|stored| stored.map_err(|error| sink_error(&error)));
         let done: WriteDone = stored.boxed().shared();
         if std::mem::take(&mut held.has_result) {
             held.results = Some(done.clone());
@@ -162,6 +162,10 @@ impl EventSink for Recorder {
         let step_id = self.target.flow.leaves[leaf].id.to_string();
         observer.show_now(noukai_api::StreamEvent::StepDelta { step_id, text: text.to_owned() });
     }
+}
+
+fn sink_error(error: &StoreError) -> SinkError {
+    SinkError { message: error.to_string(), overloaded: matches!(error, StoreError::Overloaded) }
 }
 
 /// The result that the run needs to go on from here, whatever capture says.

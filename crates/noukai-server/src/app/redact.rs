@@ -1,13 +1,21 @@
 //! Masks secrets and personal data in contents before they are stored (capture mode `redacted`).
 //!
-//! Values under telling names are masked whole; in other text, what looks like a secret or a personal datum is.
+//! Values under telling names are masked whole; in other text, what looks like a secret or a personal datum is. Text
+//! that is JSON itself (the arguments of a tool call, a model's structured reply) is masked as the value it stands for.
 
-use std::sync::LazyLock;
+use std::{ops::RangeInclusive, sync::LazyLock};
 
 use regex::Regex;
-use serde_json::{Map, Value};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Number, Value};
 
 const MASK: &str = "[redacted]";
+
+/// Digits of a payment card's number.
+const CARD_DIGITS: RangeInclusive<usize> = 12..=19;
+
+/// How deep JSON may stand as text within JSON text and still be looked into.
+const TEXT_LEVELS: u32 = 4;
 
 /// Names whose values are masked whole, compared without case, `-` and `_`.
 const TELLING_NAMES: &[&str] = &[
@@ -53,17 +61,53 @@ static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(SHAPES).ok
 
 /// A copy with secrets and personal data masked; its shape is kept.
 pub(crate) fn redact(value: &Value) -> Value {
+    redact_value(value, TEXT_LEVELS)
+}
+
+/// `levels`: how many levels of JSON text are still looked into.
+fn redact_value(value: &Value, levels: u32) -> Value {
     match value {
-        Value::String(text) => Value::String(redact_text(text)),
-        Value::Array(items) => Value::Array(items.iter().map(redact).collect()),
-        Value::Object(fields) => Value::Object(fields.iter().map(redact_field).collect::<Map<_, _>>()),
+        Value::String(text) => Value::String(redact_string(text, levels)),
+        Value::Array(items) => Value::Array(items.iter().map(|item| redact_value(item, levels)).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, value)| redact_field(name, value, levels)).collect::<Map<_, _>>())
+        }
+        Value::Number(number) if is_card_like(number) => mask(),
         other => other.clone(),
     }
 }
 
-fn redact_field((name, value): (&String, &Value)) -> (String, Value) {
-    let masked = if is_telling(name) && !value.is_null() { Value::String(MASK.to_owned()) } else { redact(value) };
+fn redact_field(name: &str, value: &Value, levels: u32) -> (String, Value) {
+    let masked = if is_telling(name) && !value.is_null() { mask() } else { redact_value(value, levels) };
     (redact_text(name), masked)
+}
+
+/// Written anew where it is JSON, even if nothing seems masked: of a name that stands there twice only the last was seen.
+fn redact_string(text: &str, levels: u32) -> String {
+    if !text.trim_start().starts_with(['{', '[']) {
+        return redact_text(text);
+    }
+    if levels == 0 {
+        // Nothing that is too deep to be looked into may pass.
+        let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
+        return if is_json { MASK.to_owned() } else { redact_text(text) };
+    }
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) => redact_value(&value, levels - 1).to_string(),
+        Err(_) => redact_text(text),
+    }
+}
+
+fn mask() -> Value {
+    Value::String(MASK.to_owned())
+}
+
+/// Whole numbers alone: the digits behind a point are no card's.
+fn is_card_like(number: &Number) -> bool {
+    let text = number.to_string();
+    let digits = text.strip_suffix(".0").unwrap_or(&text);
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    CARD_DIGITS.contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_telling(name: &str) -> bool {
@@ -111,5 +155,42 @@ mod tests {
         let value = json!({"api_key": {"a": 1}, "Client-Secret": "x", "token": null, "tokens": 5});
         let expected = json!({"api_key": MASK, "Client-Secret": MASK, "token": null, "tokens": 5});
         assert_eq!(redact(&value), expected);
+    }
+    #[test]
+    fn json_in_text_is_masked_by_its_names() {
+        let arguments = r#"{"user": "ada", "password": "hunter2", "n": [1, {"pin": 1234}]}"#;
+        let value = json!({"function": {"name": "login", "arguments": arguments}});
+        let masked = redact(&value);
+        let text = masked["function"]["arguments"].as_str().expect("text still");
+        let read: Value = serde_json::from_str(text).expect("JSON still");
+        assert_eq!(read, json!({"user": "ada", "password": MASK, "n": [1, {"pin": MASK}]}));
+        assert_eq!(redact(&json!(" [\"a\", {\"ssn\": 1}]")), json!(format!("[\"a\",{{\"ssn\":\"{MASK}\"}}]")));
+        // Of a name that stands there twice, neither passes.
+        let twice = redact(&json!(r#"{"token": "hunter2", "token": null}"#));
+        assert!(!twice.to_string().contains("hunter2"), "{twice}");
+    }
+
+    #[test]
+    fn text_that_only_begins_like_json_stays_text() {
+        for text in ["{{ initial.message }}", "[note] call me", "{", "[1, 2"] {
+            assert_eq!(redact(&json!(text)), json!(text));
+        }
+        assert_eq!(redact(&json!("[mail] ada@example.org")), json!(format!("[mail] {MASK}")));
+    }
+
+    #[test]
+    fn json_in_json_in_text_passes_at_no_depth() {
+        let mut value = json!({"password": "hunter2"});
+        for depth in 0..8 {
+            assert!(!redact(&value).to_string().contains("hunter2"), "{depth}");
+            value = json!({"inner": [value.to_string()]});
+        }
+    }
+
+    #[test]
+    fn numbers_like_those_of_cards_are_masked() {
+        let masked =
+            redact(&json!([4_111_111_111_111_111_u64, 411_111_111_111_u64, u64::MAX, 1_234_567_890, 0.1 + 0.2]));
+        assert_eq!(masked, json!([MASK, MASK, u64::MAX, 1_234_567_890, 0.1 + 0.2]));
     }
 }

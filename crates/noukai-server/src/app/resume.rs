@@ -8,7 +8,6 @@ use noukai_engine::{DoneOutputs, Message, Slot, ToolPause, ToolResume, Until, re
 use noukai_flow::Flow;
 use noukai_store::{Resumed, RunId, RunRecord};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
@@ -57,7 +56,6 @@ impl App {
             cursor: resume.pause.leaf,
             until: Until::End,
             resume: Some(resume),
-            cancel: CancellationToken::new(),
             ..Pass::fresh(run, flow, inputs, Some(permit))
         })
     }

@@ -1,13 +1,10 @@
 //! Step: one call of a run that its caller drives. The caller holds the cursor and the outputs; the server holds the
 //! inputs, the pinned flow and the trace.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use noukai_api::{ErrorCode, RunStatus, Scope, StepRequest, StreamEvent, TriggerType};
-use noukai_engine::{DoneOutputs, Failure, Slot, Until};
+use noukai_engine::{DoneOutputs, Failure, Until};
 use noukai_flow::Flow;
 use noukai_store::{Resumed, RunId, RunRecord};
 use serde_json::{Map, Value};
@@ -103,12 +100,13 @@ impl App {
         request: StepRequest,
         id: &str,
     ) -> Result<Pass, AppError> {
-        let run = self.step_run(caller, address, id).await?;
+        let mut run = self.step_run(caller, address, id).await?;
         let (flow, inputs) = self.stored_inputs(&run, &request.block_overrides).await?;
         let cursor = check_cursor(&flow, request.step_index)?;
         let mut done = DoneOutputs::from_outputs(&flow, &request.accumulated_outputs, cursor)
             .map_err(|step| missing_output(&step))?;
-        done.attempts = self.attempts(&run).await?;
+        let history = self.history(&run).await?;
+        done.attempts = history.attempts();
         let answers = request.tool_call_messages.as_deref().filter(|messages| !messages.is_empty());
         let (resume, inputs) = match answers {
             Some(messages) => {
@@ -126,6 +124,10 @@ impl App {
         };
         let permit = self.admit(caller.project_id)?;
         self.claim_step(&run, resume.is_some()).await?;
+        if resume.is_none() {
+            let why = (ErrorCode::Cancelled, "left for another attempt");
+            self.close_dangling(&mut run, &history, why, None).await?;
+        }
         let replacements = replacements(&flow, &request.input_overrides);
         let pass = Pass::fresh(run, flow, inputs, Some(permit));
         Ok(Pass { begin: Begin::Continue, done, replacements, cursor, resume, ..pass })
@@ -167,12 +169,6 @@ impl App {
             Resumed::Lost if is_resume => Err(already_resumed(run)),
             Resumed::Lost => Err(busy(run)),
         }
-    }
-
-    /// The highest attempt of each leaf so far.
-    async fn attempts(&self, run: &RunRecord) -> Result<HashMap<Slot, u32>, AppError> {
-        let history = self.history(run).await?;
-        Ok(history.attempts())
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     App, AppError, Caller, EventStream, SeqEvent, from_micros,
     history::{Happened, StepRow, latest, loop_indexes},
     iso,
-    record::{Record, RunView, numbered, record_before},
+    record::{Record, RunView, last_wire_id, numbered, record_before},
 };
 
 /// Events read at once while following a run.
@@ -150,7 +150,9 @@ impl App {
         let run = self.owned_run(caller, flow, id).await?;
         let changed = self.store().watch(run.id);
         // Never behind the end: who claims to have seen more waits for what is new, or is done.
-        let stored = record_before(after).min(run.last_seq);
+        // Nobody has seen what has not happened yet.
+        let after = after.min(last_wire_id(run.last_seq));
+        let stored = record_before(after);
         let follower = Follower { app: self.clone(), view: view(&run), run, changed, after, stored, ended: false };
         Ok(stream::unfold(follower, Follower::next).flat_map(stream::iter).boxed())
     }

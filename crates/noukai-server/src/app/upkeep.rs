@@ -1,10 +1,12 @@
 //! Upkeep: what a start finds cut off, what waits too long, what is old enough to go.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use noukai_api::{ErrorCode, RunStatus, RunSummary, StepError, TriggerType};
+use noukai_api::{ErrorCode, RunStatus, RunSummary, StepError, Tokens, TriggerType};
+use noukai_engine::ToolPause;
 use noukai_models::decimal_text;
 use noukai_store::{Lease, NewEvent, RunChange, RunFinish, RunRecord, RunWrite};
+use rust_decimal::Decimal;
 
 use super::{
     App, AppError,
@@ -15,6 +17,9 @@ use super::{
 
 /// How often upkeep is done.
 const EVERY: Duration = Duration::from_secs(60);
+/// Waits before a run's end is tried to be stored again.
+const CONCLUDE_AFTER: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
+const CONCLUDE_EVERY: Duration = Duration::from_secs(10);
 /// Rows that go at once, so that upkeep never holds up runs.
 const BATCH: u32 = 200;
 
@@ -28,6 +33,32 @@ impl App {
             tracing::info!(run = %id, "ended a run that was interrupted");
         }
         Ok(())
+    }
+
+    /// Ends a run whose end could not be stored, as soon as it can be.
+    pub(crate) async fn conclude_later(self, run: RunRecord) {
+        let message = "the end of the run could not be stored";
+        for wait in CONCLUDE_AFTER.iter().chain(std::iter::repeat(&CONCLUDE_EVERY)) {
+            tokio::select! {
+                () = tokio::time::sleep(*wait) => {}
+                // The next start finds it.
+                () = self.stopping().cancelled() => return,
+            }
+            match self.conclude(&run, message).await {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(run = %run.id, %error, "a run's end still cannot be stored"),
+            }
+        }
+    }
+
+    async fn conclude(&self, run: &RunRecord, message: &str) -> Result<(), AppError> {
+        match self.store().run(run.project_id, run.id).await? {
+            Some(stored) if stored.status == RunStatus::Running => {
+                self.end_run(stored, ErrorCode::InternalError, message, None).await
+            }
+            // It was never stored, or has ended all the same.
+            _ => Ok(()),
+        }
     }
 
     /// Upkeep until the server stops.
@@ -50,8 +81,15 @@ impl App {
         let limits = self.limits();
         let seconds = i64::try_from(limits.pause_seconds).unwrap_or(i64::MAX / 2);
         let paused_before = self.now().saturating_sub(time::Duration::seconds(seconds));
-        for run in self.store().paused_since(paused_before, BATCH).await? {
-            self.end_run(run, ErrorCode::Expired, "the run was paused for too long", None).await?;
+        loop {
+            let runs = self.store().paused_since(paused_before, BATCH).await?;
+            let last = runs.len() < BATCH as usize;
+            for run in runs {
+                self.end_run(run, ErrorCode::Expired, "the run was paused for too long", None).await?;
+            }
+            if last {
+                break;
+            }
         }
         let kept = time::Duration::days(i64::from(limits.trace_retention_days));
         let before = self.now().saturating_sub(kept);
@@ -73,43 +111,47 @@ impl App {
         run = self.store().run(run.project_id, run.id).await?.unwrap_or(run);
         let history = self.history(&run).await?;
         let dangling = history.dangling();
-        let mut events = closing_events(&dangling, code, message, self.now());
-        let failed_at = dangling.first().map(|row| row.step.clone());
-        let (tokens, cost) = history.used();
-        let duration_ms = u64::try_from((self.now() - run.started_at).whole_milliseconds()).unwrap_or(0);
-        let error = error(code, message, failed_at.clone(), dangling.first().map_or(1, |row| row.attempt));
-        let summary = RunSummary {
-            duration_ms,
-            tokens,
-            cost_usd: decimal_text(&cost),
-            steps: 0,
-            error: failed_at.is_none().then(|| error.clone()),
-            failed_at_step: failed_at,
+        let used = self.used_before_pause(&run).await?.filter(|_| !dangling.is_empty()).unwrap_or_default();
+        let blamed = match dangling.first() {
+            Some(row) => Some(Blamed::of(row)),
+            None => self.next_step_of(&run, &history).await,
         };
-        events.push(Record::ended_early(summary));
-        let finish = RunFinish {
-            status: RunStatus::Failed,
-            at: self.now(),
-            duration_ms,
-            tokens,
-            cost_usd: Some(decimal_text(&cost)),
-            error: serde_json::to_string(&error).ok(),
-            job_result: None,
-            keep_inputs: run.trigger == TriggerType::Step && code == ErrorCode::Interrupted,
-            clear_states: true,
-        };
+        let at = self.now();
+        let end = Ending { code, message, blamed, sums: sums(&history, &used), at };
+        let mut events: Vec<Record> = dangling.iter().map(|row| closed(row, code, message, used.clone(), at)).collect();
+        events.extend(end.records(&run));
+        let finish = end.finish(&run);
         self.write(&mut run, events, Some(RunChange::Finished(Box::new(finish))), lease).await
     }
 
-    /// Ends attempts that a crash cut off, before the job's next attempt begins.
+    /// What a paused attempt used before its pause: no event tells that yet.
+    async fn used_before_pause(&self, run: &RunRecord) -> Result<Option<Used>, AppError> {
+        let pause = self.store().pause(run.project_id, run.id).await?;
+        let pause = pause.and_then(|text| serde_json::from_str::<ToolPause>(&text).ok());
+        Ok(pause.map(|pause| Used {
+            model: None,
+            tokens: Some(pause.tokens),
+            cost_usd: pause.cost.as_ref().map(decimal_text),
+        }))
+    }
+
+    /// The step a run that stands between two steps would have gone on with.
+    async fn next_step_of(&self, run: &RunRecord, history: &History) -> Option<Blamed> {
+        let flow = self.checked(run.project_id, &run.hash).await.ok()?;
+        let next = history.rows().iter().map(|row| row.leaf as usize + 1).max().unwrap_or(0);
+        let leaf = flow.leaves.get(next).or_else(|| flow.leaves.last())?;
+        Some(Blamed { step: leaf.id.clone(), name: leaf.name.clone(), attempt: 1 })
+    }
+
+    /// Ends attempts that will not go on, before the next ones begin.
     pub(crate) async fn close_dangling(
         &self,
         run: &mut RunRecord,
         history: &History,
+        (code, message): (ErrorCode, &str),
         lease: Option<Lease>,
     ) -> Result<(), AppError> {
-        let message = "the server stopped while the step was going on";
-        let failed = |row: &StepRow| closed(row, ErrorCode::Interrupted, message, self.now());
+        let failed = |row: &StepRow| closed(row, code, message, Used::default(), self.now());
         let events: Vec<Record> = history.dangling().iter().map(failed).collect();
         if events.is_empty() {
             return Ok(());
@@ -134,28 +176,94 @@ impl App {
     }
 }
 
+/// The step that a run's end is told at.
+struct Blamed {
+    step: Arc<str>,
+    name: Arc<str>,
+    attempt: u32,
+}
+
+impl Blamed {
+    fn of(row: &StepRow) -> Self {
+        Self { step: row.step.as_str().into(), name: row.name.as_str().into(), attempt: row.attempt }
+    }
+}
+
+/// How a run ends that no pass ends.
+struct Ending<'a> {
+    code: ErrorCode,
+    message: &'a str,
+    blamed: Option<Blamed>,
+    sums: (Tokens, Decimal),
+    at: time::OffsetDateTime,
+}
+
+impl Ending<'_> {
+    fn error(&self) -> StepError {
+        let step = self.blamed.as_ref().map(|blamed| blamed.step.to_string());
+        error(self.code, self.message, step, self.blamed.as_ref().map_or(1, |blamed| blamed.attempt))
+    }
+
+    /// The last events: the step that failed, the end.
+    fn records(&self, run: &RunRecord) -> Vec<Record> {
+        let error = self.error();
+        let failed = self.blamed.as_ref().map(|blamed| Record::StepFailed {
+            step: blamed.step.clone(),
+            name: blamed.name.clone(),
+            error: error.clone(),
+        });
+        let summary = RunSummary {
+            duration_ms: self.duration_ms(run),
+            tokens: self.sums.0,
+            cost_usd: decimal_text(&self.sums.1),
+            steps: 0,
+            failed_at_step: error.step_id.clone(),
+            error: error.step_id.is_none().then_some(error),
+        };
+        failed.into_iter().chain([Record::ended_early(summary)]).collect()
+    }
+
+    fn finish(&self, run: &RunRecord) -> RunFinish {
+        RunFinish {
+            status: RunStatus::Failed,
+            at: self.at,
+            duration_ms: self.duration_ms(run),
+            tokens: self.sums.0,
+            cost_usd: Some(decimal_text(&self.sums.1)),
+            error: serde_json::to_string(&self.error()).ok(),
+            job_result: None,
+            // A step run that was cut off may be taken up again by its caller; one that expired may not.
+            keep_inputs: run.trigger == TriggerType::Step && self.code != ErrorCode::Expired,
+            clear_states: true,
+        }
+    }
+
+    fn duration_ms(&self, run: &RunRecord) -> u64 {
+        u64::try_from((self.at - run.started_at).whole_milliseconds()).unwrap_or(0)
+    }
+}
+
+/// What all attempts used, and what one that paused used before.
+fn sums(history: &History, before_pause: &Used) -> (Tokens, Decimal) {
+    let (mut tokens, mut cost) = history.used();
+    tokens += before_pause.tokens.unwrap_or_default();
+    let paused = before_pause.cost_usd.as_deref().and_then(|cost| cost.parse::<Decimal>().ok());
+    cost += paused.unwrap_or_default();
+    (tokens, cost)
+}
+
 fn error(code: ErrorCode, message: &str, step_id: Option<String>, attempt: u32) -> StepError {
     StepError { code, message: message.to_owned(), step_id, attempt, provider: None, provider_status: None }
 }
 
-fn closed(row: &StepRow, code: ErrorCode, message: &str, at: time::OffsetDateTime) -> Record {
+fn closed(row: &StepRow, code: ErrorCode, message: &str, used: Used, at: time::OffsetDateTime) -> Record {
     Record::Failed(Failed {
         leaf: row.leaf,
         path: row.path.clone(),
         attempt: row.attempt,
         error: error(code, message, Some(row.step.clone()), row.attempt),
-        used: Used::default(),
+        used,
         duration_ms: u64::try_from((micros(at) - row.started_at) / 1_000).unwrap_or(0),
         at: micros(at),
     })
-}
-
-/// Ends every attempt under way, and says for observers which step the run failed at.
-fn closing_events(dangling: &[StepRow], code: ErrorCode, message: &str, at: time::OffsetDateTime) -> Vec<Record> {
-    let mut events: Vec<Record> = dangling.iter().map(|row| closed(row, code, message, at)).collect();
-    if let Some(row) = dangling.first() {
-        let error = error(code, message, Some(row.step.clone()), row.attempt);
-        events.push(Record::StepFailed { step: row.step.as_str().into(), name: row.name.as_str().into(), error });
-    }
-    events
 }

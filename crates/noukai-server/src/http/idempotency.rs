@@ -124,7 +124,7 @@ async fn first(app: &App, caller: &Caller, once: Option<Once>) -> Result<First, 
     })
 }
 
-/// Keeps what the run itself gave. A refusal that changed nothing gives the key back: the caller may mend and repeat it.
+/// Keeps what a run gave. A refusal changed nothing and gives the key back: the caller may mend the body and repeat it.
 async fn keep(guard: IdempotencyGuard, outcome: Result<&Reply, &AppError>) {
     match outcome {
         Ok(reply) => guard.finish(reply.clone()).await,
@@ -133,9 +133,11 @@ async fn keep(guard: IdempotencyGuard, outcome: Result<&Reply, &AppError>) {
     }
 }
 
-/// A conflict names the run that stands in the way, and passes.
-fn is_of_run(error: &AppError) -> bool {
-    error.execution_id.is_some() && error.code != ErrorCode::Conflict
+/// Whether a run that was begun or gone on with ended in this error. Refusals name a run as well, the one they are
+/// about, so the code decides: these are the codes that no refusal has.
+const fn is_of_run(error: &AppError) -> bool {
+    use ErrorCode as E;
+    error.execution_id.is_some() && matches!(error.code, E::ByokKeyRejected | E::ToolIterationLimit | E::InternalError)
 }
 
 #[cfg(test)]
@@ -143,6 +145,26 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn only_what_a_run_ended_in_is_kept() {
+        let of_run = |code| is_of_run(&AppError::new(code, "x").of_run("r-1"));
+        for code in [ErrorCode::ByokKeyRejected, ErrorCode::ToolIterationLimit, ErrorCode::InternalError] {
+            assert!(of_run(code), "{code}");
+            assert!(!is_of_run(&AppError::new(code, "x")), "{code} without a run");
+        }
+        for code in [
+            ErrorCode::Conflict,
+            ErrorCode::ToolResultsMismatch,
+            ErrorCode::PausedStepInvalid,
+            ErrorCode::StaleTree,
+            ErrorCode::RunNotFound,
+            ErrorCode::AlreadyResumed,
+            ErrorCode::Overloaded,
+        ] {
+            assert!(!of_run(code), "{code}");
+        }
+    }
 
     #[test]
     fn keys_are_visible_ascii() {

@@ -60,7 +60,11 @@ impl Workers {
 
     /// Claims and starts; how many.
     async fn claim_once(self: &Arc<Self>) -> usize {
-        let Ok(first) = self.slots.clone().acquire_owned().await else { return 0 };
+        let slot = tokio::select! {
+            slot = self.slots.clone().acquire_owned() => slot,
+            () = self.app.stopping().cancelled() => return 0,
+        };
+        let Ok(first) = slot else { return 0 };
         let mut slots = vec![first];
         while let Ok(slot) = self.slots.clone().try_acquire_owned() {
             slots.push(slot);
@@ -82,6 +86,8 @@ impl Workers {
                 let (id, lease) = (job.run.id, job.lease.clone());
                 if let Err(error) = app.run_job(job).await {
                     tracing::warn!(job = %id, %error, context = error.context.as_deref(), "a job is given back");
+                    // What stood in the way has a moment to pass.
+                    tokio::time::sleep(PAUSE).await;
                     // A lease that is no longer ours need not be released.
                     let _ = app.store().release_job(id, &lease).await;
                 }

@@ -1,4 +1,4 @@
-//! The SQLite store: one file, one writer thread, a few readers.
+//! The SQLite store: one file, one writer thread, one that keeps its log short, a few readers.
 //!
 //! Owns the handle that callers hold and how an operation reaches the writer or a reader. What an operation does
 //! is in the file of its subject. The SQL keeps to what PostgreSQL also takes wherever the two agree: numbered
@@ -11,6 +11,7 @@ mod hub;
 mod idempotency;
 mod jobs;
 mod keys;
+mod log;
 mod migrations;
 mod open;
 mod projects;
@@ -29,6 +30,7 @@ use rusqlite::Connection;
 
 use self::{
     hub::{Effects, Hub},
+    log::Log,
     readers::Readers,
     writer::Writer,
 };
@@ -86,10 +88,11 @@ impl SqliteStore {
             Some(path) => (path, None),
             None => private_file()?,
         };
-        let connection = open::writer(&path, options.durability)?;
+        let mut connection = open::writer(&path, options.durability)?;
         let readers = Readers::open(&path)?;
+        let log = Log::start(&path, &mut connection)?;
         let hub = Arc::new(Hub::default());
-        let writer = Writer::start(connection, Arc::clone(&hub), options.queue.max(1))?;
+        let writer = Writer::start(connection, log, Arc::clone(&hub), options.queue.max(1))?;
         Ok(Self(Arc::new(Inner { readers, writer, hub, path, _directory: directory })))
     }
 

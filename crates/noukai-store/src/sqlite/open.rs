@@ -42,6 +42,11 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, -4_096).map_err(|error| fault(path, error))
 }
 
+/// Opens the file for copying the log into it.
+pub(super) fn copier(path: &Path) -> Result<Connection, StoreError> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, -64).map_err(|error| fault(path, error))
+}
+
 /// Each connection is used by one thread at a time, so SQLite's own locks around it are left out. `cache` as in
 /// `PRAGMA cache_size`: KiB, negated.
 fn connect(path: &Path, access: OpenFlags, cache: i32) -> rusqlite::Result<Connection> {
@@ -54,8 +59,7 @@ fn connect(path: &Path, access: OpenFlags, cache: i32) -> rusqlite::Result<Conne
     Ok(db)
 }
 
-/// The log is folded in every 4 MB. Every 16 MB the store takes 7% more writes, but the slowest of a hundred waits
-/// twice as long (examples/append_bench.rs). `auto_vacuum` can only be chosen before the first table.
+/// The log is not the writer's business (see `log`). `auto_vacuum` can only be chosen before the first table.
 fn configure(db: &Connection, durability: Durability, fresh: bool) -> rusqlite::Result<()> {
     if fresh {
         db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -67,7 +71,7 @@ fn configure(db: &Connection, durability: Durability, fresh: bool) -> rusqlite::
     };
     db.pragma_update(None, "synchronous", synchronous)?;
     db.pragma_update(None, "foreign_keys", true)?;
-    db.pragma_update_and_check(None, "wal_autocheckpoint", 1_000, |_| Ok(()))?;
+    db.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     db.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))
 }
 

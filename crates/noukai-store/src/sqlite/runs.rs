@@ -11,6 +11,17 @@ use super::{
 };
 use crate::{EventRecord, ProjectId, Resumed, RunFilter, RunId, RunRecord, RunWrite, Runs, StoreError, Ticket};
 
+macro_rules! events_sql {
+    ($state:literal) => {
+        concat!(
+            "SELECT e.seq, e.kind, e.payload, ",
+            $state,
+            " FROM run_events e JOIN runs r ON r.id = e.run_id \
+             WHERE e.run_id = $1 AND r.project_id = $2 AND e.seq > $3 ORDER BY e.seq LIMIT $4"
+        )
+    };
+}
+
 const RUN: &str = concat!("SELECT ", run_columns!(), " FROM runs r WHERE r.id = $1 AND r.project_id = $2");
 
 const INPUTS: &str = "SELECT i.inputs FROM run_inputs i JOIN runs r ON r.id = i.run_id \
@@ -19,8 +30,9 @@ const INPUTS: &str = "SELECT i.inputs FROM run_inputs i JOIN runs r ON r.id = i.
 const PAUSE: &str = "SELECT p.pause FROM run_pauses p JOIN runs r ON r.id = p.run_id \
     WHERE p.run_id = $1 AND r.project_id = $2";
 
-const EVENTS: &str = "SELECT e.seq, e.kind, e.payload, e.state FROM run_events e JOIN runs r ON r.id = e.run_id \
-    WHERE e.run_id = $1 AND r.project_id = $2 AND e.seq > $3 ORDER BY e.seq LIMIT $4";
+const EVENTS: &str = events_sql!("NULL");
+
+const EVENTS_WITH_STATE: &str = events_sql!("e.state");
 
 const RUNS: &str = concat!("SELECT ", run_columns!(), " FROM runs r WHERE r.project_id = $1");
 
@@ -55,12 +67,17 @@ impl Runs for SqliteStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        self.list(move |db| {
-            let mut events = db.prepare_cached(EVENTS)?;
-            let found = events.query_map(params![id.0, project.0, clamp(after), limit], event)?;
-            Ok(found.collect::<Result<_, _>>()?)
-        })
-        .await
+        self.list(move |db| Ok(events(db, EVENTS, params![id.0, project.0, clamp(after), limit])?)).await
+    }
+
+    async fn events_with_state(
+        &self,
+        project: ProjectId,
+        id: RunId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<EventRecord>, StoreError> {
+        self.list(move |db| Ok(events(db, EVENTS_WITH_STATE, params![id.0, project.0, clamp(after), limit])?)).await
     }
 
     async fn runs(&self, project: ProjectId, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
@@ -100,6 +117,10 @@ pub(super) fn many(db: &Connection, sql: &str, row: &[&dyn ToSql]) -> rusqlite::
 
 fn text(db: &Connection, sql: &str, project: ProjectId, id: RunId) -> Result<Option<String>, StoreError> {
     Ok(db.prepare_cached(sql)?.query_row([id.0, project.0], |row| row.get(0)).optional()?)
+}
+
+fn events(db: &Connection, sql: &str, row: &[&dyn ToSql]) -> rusqlite::Result<Vec<EventRecord>> {
+    db.prepare_cached(sql)?.query_map(row, event)?.collect()
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<EventRecord> {

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     database,
     hub::{Effects, Hub},
+    log::Log,
 };
 use crate::{StoreError, Ticket};
 
@@ -41,11 +42,12 @@ enum Message {
 }
 
 impl Writer {
-    pub(super) fn start(db: Connection, hub: Arc<Hub>, queue: usize) -> Result<Self, StoreError> {
+    pub(super) fn start(db: Connection, log: Log, hub: Arc<Hub>, queue: usize) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(queue);
         let (alive, ended) = watch::channel(());
         let worker = Worker {
             db,
+            log,
             hub,
             queue: receiver,
             group: Vec::with_capacity(GROUP),
@@ -175,6 +177,7 @@ where
 /// The thread's own.
 struct Worker {
     db: Connection,
+    log: Log,
     hub: Arc<Hub>,
     queue: mpsc::Receiver<Message>,
     group: Vec<Box<dyn Operation>>,
@@ -230,15 +233,29 @@ impl Worker {
         for operation in self.group.drain(..) {
             operation.answer(failed.as_deref());
         }
+        self.log.committed(&self.db);
     }
 
     fn transact(&mut self) -> rusqlite::Result<()> {
         step(&self.db, "BEGIN IMMEDIATE")?;
-        let outcome = self.run_group().and_then(|()| step(&self.db, "COMMIT"));
-        if outcome.is_err() && !self.db.is_autocommit() {
+        let outcome = self.run_all();
+        if !self.db.is_autocommit() {
             step(&self.db, "ROLLBACK")?;
         }
         outcome
+    }
+
+    /// Leaves the transaction open where nothing of it is to stay.
+    fn run_all(&mut self) -> rusqlite::Result<()> {
+        if let [only] = self.group.as_mut_slice() {
+            if !only.run(&self.db, &mut self.effects) {
+                self.effects = Effects::default();
+                return Ok(());
+            }
+        } else {
+            self.run_group()?;
+        }
+        step(&self.db, "COMMIT")
     }
 
     /// Each in its own savepoint, so that one that fails undoes only itself. A failure so grave that SQLite has
@@ -257,6 +274,7 @@ impl Worker {
     }
 
     fn end(self) {
+        drop(self.log);
         let folded = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = folded.and_then(|()| self.db.close().map_err(|(_, error)| error)) {
             tracing::warn!(%error, "the database was closed without its log folded in; the next start does it");
@@ -281,11 +299,12 @@ mod tests {
         CREATE TABLE notes (text TEXT, parent INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED);";
 
     fn start(path: &Path) -> (Writer, Arc<Hub>) {
-        let db = Connection::open(path).unwrap();
+        let mut db = Connection::open(path).unwrap();
         db.execute_batch(TABLES).unwrap();
         db.busy_timeout(Duration::ZERO).unwrap();
         let hub = Arc::new(Hub::default());
-        (Writer::start(db, Arc::clone(&hub), 100).unwrap(), hub)
+        let log = Log::start(path, &mut db).unwrap();
+        (Writer::start(db, log, Arc::clone(&hub), 100).unwrap(), hub)
     }
 
     /// Holds the writer in an operation, already under way, until dropped: what is queued meanwhile is one group.

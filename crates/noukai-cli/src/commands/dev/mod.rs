@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-use noukai_api::CaptureMode;
+use noukai_api::{CaptureMode, Limits};
 use noukai_server::{App, Config, Overrides, Project, Server};
 
 use crate::{
@@ -88,8 +88,15 @@ fn config(args: &Args) -> Result<Config, CliError> {
         ..Overrides::default()
     };
     let mut config = local::load_config(args.config.as_deref(), overrides)?;
-    config.limits.concurrent_runs = CONCURRENT_RUNS;
+    raise_default(&mut config.limits);
     Ok(config)
+}
+
+/// More runs than a shared server allows, unless the file or the environment say how many.
+fn raise_default(limits: &mut Limits) {
+    if limits.concurrent_runs == Limits::default().concurrent_runs {
+        limits.concurrent_runs = CONCURRENT_RUNS;
+    }
 }
 
 async fn serve(server: &Server, args: &Args, files: Vec<FlowFile>, data: &Path, stop: &Stop) -> Result<(), CliError> {
@@ -110,4 +117,20 @@ async fn serve(server: &Server, args: &Args, files: Vec<FlowFile>, data: &Path, 
     }
     output::note("stopping; once more to stop at once");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_runs_that_was_set_stays() {
+        let raised = |concurrent_runs| {
+            let mut limits = Limits { concurrent_runs, ..Limits::default() };
+            raise_default(&mut limits);
+            limits.concurrent_runs
+        };
+        assert_eq!(raised(1), 1);
+        assert_eq!(raised(Limits::default().concurrent_runs), CONCURRENT_RUNS);
+    }
 }

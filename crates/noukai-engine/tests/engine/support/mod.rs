@@ -47,6 +47,8 @@ pub fn spec(flow: &Arc<Flow>, initial: &Value) -> RunSpec {
         until: Until::End,
         resume: None,
         bounds: RunBounds {
+            attempts: 10_000,
+            total_bytes: 64 * 1024 * 1024,
             loop_items: 100,
             loop_concurrency: 4,
             run_time: Duration::from_secs(3600),

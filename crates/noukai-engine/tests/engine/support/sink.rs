@@ -107,7 +107,7 @@ impl EventSink for Sink {
         };
         tokio::task::yield_now().await;
         if self.fails_at == Some(nth) {
-            return Err(SinkError("the disk is full".to_owned()));
+            return Err(SinkError { message: "the disk is full".to_owned(), overloaded: false });
         }
         let mut state = self.state.lock();
         state.stored = state.stored.max(upto);

@@ -56,7 +56,7 @@ fn outcome_line(flow: &Flow, outcome: &Outcome) -> String {
         Outcome::Failed(failure) => {
             format!("= failed {} {}", failure.node_id.as_deref().unwrap_or("run"), error_text(&failure.error))
         }
-        Outcome::Cancelled => "= cancelled".to_owned(),
+        Outcome::Cancelled { .. } => "= cancelled".to_owned(),
     }
 }
 
