@@ -16,8 +16,9 @@ use super::{App, AppError, Caller};
 
 /// Checked documents held at the same time.
 const CACHED_FLOWS: usize = 1_000;
-/// How long a flow's row is taken as it was read. Changes by this process count at once.
-const RECORD_TIME: Duration = Duration::from_millis(20);
+/// How long a flow's row is taken as it was read: long enough to spare the store under load, shorter than a command
+/// that changes it from another process takes to end. Changes by this process count at once.
+const RECORD_TIME: Duration = Duration::from_millis(2);
 
 /// A project with its organisation.
 #[derive(Debug, Clone)]

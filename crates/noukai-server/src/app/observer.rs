@@ -93,8 +93,8 @@ impl Queue {
 
     /// Adds text to what waits of the same step, where nothing but text came since. False where nothing waits.
     fn lengthen(&mut self, step: &str, more: &str) -> bool {
-        let waiting = self.events.iter_mut().rev().map_while(Shown::as_text);
-        let Some((_, text)) = waiting.into_iter().find(|(of, _)| *of == step) else { return false };
+        let mut waiting = self.events.iter_mut().rev().map_while(Shown::as_text);
+        let Some((_, text)) = waiting.find(|(of, _)| *of == step) else { return false };
         if self.text + more.len() <= TEXT_KEPT {
             self.text += more.len();
             text.push_str(more);

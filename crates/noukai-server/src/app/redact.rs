@@ -87,14 +87,13 @@ fn redact_string(text: &str, levels: u32) -> String {
     if !text.trim_start().starts_with(['{', '[']) {
         return redact_text(text);
     }
-    if levels == 0 {
-        // Nothing that is too deep to be looked into may pass.
-        let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
-        return if is_json { MASK.to_owned() } else { redact_text(text) };
-    }
-    match serde_json::from_str::<Value>(text) {
-        Ok(value) => redact_value(&value, levels - 1).to_string(),
-        Err(_) => redact_text(text),
+    let within = levels.checked_sub(1);
+    let read = within.and_then(|within| Some((serde_json::from_str::<Value>(text).ok()?, within)));
+    match read {
+        Some((value, within)) => redact_value(&value, within).to_string(),
+        // JSON that is too deep to be looked into: nothing of it may pass.
+        None if serde_json::from_str::<IgnoredAny>(text).is_ok() => MASK.to_owned(),
+        None => redact_text(text),
     }
 }
 
@@ -185,6 +184,15 @@ mod tests {
             assert!(!redact(&value).to_string().contains("hunter2"), "{depth}");
             value = json!({"inner": [value.to_string()]});
         }
+        let deep = format!("{}{{\"password\": \"hunter2\"}}{}", "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(redact(&json!(deep)), json!(MASK));
+    }
+
+    #[test]
+    fn the_deepest_that_is_looked_into_fits_the_stack() {
+        let nested = |inner: &str| format!("{}{}{}", "[".repeat(120), json!(inner), "]".repeat(120));
+        let text = (0..8).fold("card 4111 1111 1111 1111".to_owned(), |text, _| nested(&text));
+        assert!(!redact(&json!(text)).to_string().contains("4111"));
     }
 
     #[test]

@@ -15,8 +15,13 @@ use crate::{RunRecord, StoreError, Upkeep};
 /// Most runs that one operation deletes: other writes wait no longer than that takes.
 const BATCH: u32 = 64;
 
-/// Most pages given back to the file system at a time.
-const PAGES: &str = "PRAGMA incremental_vacuum(256)";
+/// Gives pages back to the file system, so many that other writes do not wait long.
+const GIVE_BACK: &str = "PRAGMA incremental_vacuum(256)";
+const GIVEN_BACK: u32 = 256;
+/// Of the pages that are free, the part that is given back each time; the rest is for the runs to come.
+const SHARE: u32 = 16;
+/// Most of them at a time: 16 MB.
+const MOST_PAGES: u32 = 4_096;
 
 const INTERRUPTED: &str = concat!(
     "SELECT ",
@@ -32,8 +37,9 @@ const PAUSED_SINCE: &str = concat!(
      ORDER BY r.status_at LIMIT $2"
 );
 
-const ENDED_BEFORE: &str = "SELECT id FROM runs WHERE completed_at IS NOT NULL AND completed_at < $1 \
-    ORDER BY completed_at LIMIT $2";
+/// What ended before a time began before it, so its id is below that time's.
+const ENDED_BEFORE: &str = "SELECT id FROM runs WHERE id < $1 AND completed_at IS NOT NULL AND completed_at < $2 \
+    ORDER BY id LIMIT $3";
 
 const DELETE_RUN: [&str; 5] = [
     "DELETE FROM run_events WHERE run_id = $1",
@@ -76,9 +82,9 @@ impl Upkeep for SqliteStore {
 
     async fn prune(&self, before: OffsetDateTime, keys_before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
         let runs = self.in_batches(prune_runs, before, limit).await?;
-        self.in_batches(idempotency::forget_old, keys_before, limit).await?;
-        self.write(|db, _| Ok(db.execute_batch(PAGES)?)).await?;
-        Ok(runs)
+        let keys = self.in_batches(idempotency::forget_old, keys_before, limit).await?;
+        self.give_back().await?;
+        Ok(runs.max(keys))
     }
 
     async fn close(&self) {
@@ -106,11 +112,27 @@ impl SqliteStore {
         }
         Ok(gone)
     }
+
+    /// The more is free, the more goes.
+    async fn give_back(&self) -> Result<(), StoreError> {
+        let free: u32 = self.write(|db, _| Ok(db.query_row("PRAGMA freelist_count", [], |row| row.get(0))?)).await?;
+        for _ in 0..(free / SHARE).min(MOST_PAGES).div_ceil(GIVEN_BACK) {
+            self.write(|db, _| Ok(db.execute_batch(GIVE_BACK)?)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Above every id made up to the millisecond of `time`: the first 48 bits of an id are the milliseconds of its making.
+fn first_id_after(time: OffsetDateTime) -> Uuid {
+    let millis = u64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000) + 1).unwrap_or(0);
+    Uuid::from_u128(u128::from(millis.min((1 << 48) - 1)) << 80)
 }
 
 fn prune_runs(db: &Connection, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
     let mut ended = db.prepare_cached(ENDED_BEFORE)?;
-    let ids = ended.query_map(params![Micros(before), limit], |row| row.get(0))?.collect::<Result<Vec<Uuid>, _>>()?;
+    let row = params![first_id_after(before), Micros(before), limit];
+    let ids = ended.query_map(row, |row| row.get(0))?.collect::<Result<Vec<Uuid>, _>>()?;
     for id in &ids {
         for sql in DELETE_RUN {
             db.prepare_cached(sql)?.execute([id])?;

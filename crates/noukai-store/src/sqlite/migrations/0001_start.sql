@@ -80,6 +80,7 @@ CREATE TABLE api_keys (
 ) STRICT;
 CREATE INDEX api_keys_by_project ON api_keys (project_id, created_at);
 
+-- Ids are in order of time (UUID v7), which is how what is old is found: every index costs every run.
 -- status_at: when it was created, last paused or last resumed.
 CREATE TABLE runs (
     id BLOB PRIMARY KEY NOT NULL,
@@ -108,8 +109,7 @@ CREATE TABLE runs (
 CREATE INDEX runs_by_project ON runs (project_id, id);
 CREATE INDEX runs_by_flow ON runs (flow_id, id);
 CREATE INDEX runs_by_session ON runs (session_id, id) WHERE session_id IS NOT NULL;
-CREATE INDEX runs_open ON runs (status, status_at) WHERE completed_at IS NULL;
-CREATE INDEX runs_ended ON runs (completed_at) WHERE completed_at IS NOT NULL;
+CREATE INDEX runs_open ON runs (status_at) WHERE completed_at IS NULL;
 
 -- What a run needs to go on; gone once it cannot.
 CREATE TABLE run_inputs (
