@@ -156,3 +156,38 @@ async fn a_run_cancelled_between_two_attempts_ends_too() {
     = cancelled
     "#);
 }
+
+const ITEMS: &str =
+    "- {id: each, loop: {over: initial.items, concurrency: 1, steps: [{id: one, llm: {prompt: \"one\"}}]}}";
+
+#[tokio::test]
+async fn a_run_as_a_whole_is_bounded_in_block_runs_and_in_what_they_give() {
+    let items = json!({"items": [1, 2, 3, 4]});
+    for (bounds, text) in [
+        (RunBounds { attempts: 3, ..spec(&flow(ITEMS), &items).bounds }, "the run made 3 block runs, its limit"),
+        (RunBounds { total_bytes: 30, ..spec(&flow(ITEMS), &items).bounds }, "bytes; the limit is 30"),
+    ] {
+        let script = Arc::new(Script::echo());
+        let ran = drive(with_bounds(spec(&flow(ITEMS), &items), |_| bounds), &script).await;
+        assert!(ran.text().contains("LIMIT_EXCEEDED") && ran.text().ends_with(text), "{}", ran.text());
+        assert!(script.calls() < 4);
+    }
+    let script = Arc::new(Script::echo());
+    let ran =
+        drive(with_bounds(spec(&flow(ITEMS), &items), |bounds| RunBounds { attempts: 4, ..bounds }), &script).await;
+    assert_eq!((ran.result()["count"].clone(), script.calls()), (json!(4), 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_item_cuts_off_its_own_loop_alone() {
+    let yaml = r#"
+- id: both
+  parallel:
+    - {id: bad, loop: {over: initial.items, on_item_error: continue, steps: [{id: fails, llm: {prompt: "fails {{ nowhere }}"}}]}}
+    - {id: good, loop: {over: initial.items, steps: [{id: works, llm: {prompt: "works"}}]}}
+"#;
+    let script = Script::echo().on("works", [Turn::after(50, Turn::Echo), Turn::after(50, Turn::Echo)]);
+    let ran = drive(spec(&flow(yaml), &json!({"items": [1, 2]})), &Arc::new(script)).await;
+    assert_eq!(ran.result()["good"]["count"], json!(2));
+    assert!(!ran.text().contains("CANCELLED"), "{}", ran.text());
+}
