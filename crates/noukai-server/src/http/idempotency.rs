@@ -134,7 +134,8 @@ async fn keep(guard: IdempotencyGuard, outcome: Result<&Reply, &AppError>) {
 }
 
 /// Whether a run that was begun or gone on with ended in this error. Refusals name a run as well, the one they are
-/// about, so the code decides: these are the codes that no refusal has.
+/// about, so the code decides: these are the codes that no refusal has. A store without room passes, and gives the key
+/// back as well.
 const fn is_of_run(error: &AppError) -> bool {
     use ErrorCode as E;
     error.execution_id.is_some() && matches!(error.code, E::ByokKeyRejected | E::ToolIterationLimit | E::InternalError)

@@ -184,6 +184,36 @@ async fn keys_are_managed_by_admins_alone() {
 }
 
 #[tokio::test]
+async fn a_key_that_may_only_author_runs_and_reads_nothing() {
+    let server = TestServer::start().await;
+    let run = server.execute("echo", json!({"message": "x"})).await;
+    let id = run["executionId"].as_str().expect("an id");
+    let body = json!({"project_id": server.project.id, "name": "author", "environment": "test", "scopes": ["author"]});
+    let made = server.post("/keys", &body).send().await.ok();
+    let bearer = format!("Bearer {}", made["key"].as_str().expect("a key"));
+    let ask = |method, path: &str| server.bare(method, path).header("authorization", &bearer);
+
+    assert_eq!(ask(Method::GET, "/keys/verify").send().await.ok()["scopes"], json!(["author"]));
+    for path in ["execute", "step", "jobs"] {
+        let request = ask(Method::POST, &format!("/seq/acme/demo/echo/{path}")).json(&json!({"message": "x"}));
+        request.send().await.refused(403, "FORBIDDEN");
+    }
+    for path in [
+        "/flow-runs".to_owned(),
+        format!("/flow-runs/{id}/trace"),
+        format!("/flow-runs/{id}/trace/stream"),
+        format!("/flow-runs/{id}/steps/answer/trace"),
+        format!("/seq/acme/demo/echo/runs/{id}"),
+    ] {
+        let reply = ask(Method::GET, &path).send().await;
+        let (status, text) = (reply.status, reply.text);
+        assert_eq!(status, 403, "{path}: {text}");
+        assert!(text.contains("\"FORBIDDEN\""), "{path}: {text}");
+    }
+    assert_eq!(server.runs().await, 1);
+}
+
+#[tokio::test]
 async fn a_project_has_so_many_keys_and_no_more() {
     let server = TestServer::with(|config| config.limits.keys_per_project = 2).await;
     let body = json!({"project_id": server.project.id, "name": "next", "environment": "live"});

@@ -89,9 +89,30 @@ async fn a_refusal_gives_the_key_back() {
         assert!(reply.status.is_client_error(), "{path}: {reply:?}");
         let again = keyed(&server, path, "k-1", &refused).send().await;
         assert_eq!(reply.text, again.text);
-        let mended = keyed(&server, path, "k-2", &json!({"message": "x"})).send().await;
+        let mended = keyed(&server, path, "k-1", &json!({"message": "x"})).send().await;
         assert!(mended.status.is_success(), "{path}: {mended:?}");
     }
+}
+
+#[tokio::test]
+async fn a_mended_answer_to_a_pause_goes_through_under_the_same_key() {
+    let server = TestServer::start().await;
+    let paused = server.execute("tools", json!({"message": "x", "tools": flows::tools(1)})).await;
+    let good = flows::answer(&paused);
+    let send = |body: &Value| keyed(&server, "tools/execute", "k-1", body).send();
+
+    let mut no_results = good.clone();
+    no_results["toolCallMessages"] = paused["toolCallMessages"].clone();
+    send(&no_results).await.refused(400, "TOOL_RESULTS_MISMATCH");
+    let mut wrong_step = good.clone();
+    wrong_step["pausedAtStep"] = json!("report");
+    send(&wrong_step).await.refused(400, "PAUSED_STEP_INVALID");
+
+    let first = send(&good).await;
+    assert_eq!(first.ok()["status"], "completed");
+    assert_eq!(first.text, send(&good).await.text);
+    send(&no_results).await.refused(422, "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(server.runs().await, 1);
 }
 
 #[tokio::test]

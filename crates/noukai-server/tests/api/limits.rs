@@ -92,6 +92,24 @@ async fn attachments_and_tools_are_so_many_and_no_more() {
 }
 
 #[tokio::test]
+async fn containers_in_containers_give_so_much_and_no_more() {
+    let server = TestServer::with(|config| config.limits.step_output_bytes = 4_000).await;
+    let leaf = |id: &str| json!({"id": id, "llm": {"prompt": "{{ initial.message }}"}});
+    let pair = |id: &str, first: Value, second: Value| json!({"id": id, "parallel": [first, second]});
+    // Each level holds its children's outputs, their fields and themselves: it doubles what is below.
+    let nest = pair("top", pair("left", leaf("a"), leaf("b")), pair("right", leaf("c"), leaf("d")));
+    let flow = json!({"schema": 1, "slug": "nest", "input": {"message": "string"}, "steps": [nest]});
+    server.server.app().put_flow(&server.project, &flow).await.expect("a flow");
+
+    assert_eq!(server.execute("nest", json!({"message": "x"})).await["status"], "completed");
+    let reply = server.execute("nest", json!({"message": "x".repeat(500)})).await;
+    let error = &reply["result"]["error"];
+    assert_eq!((&reply["status"], &error["code"]), (&json!("failed"), &json!("LIMIT_EXCEEDED")), "{reply:#}");
+    assert_eq!(error["stepId"], "top", "{reply:#}");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("4000")), "{reply:#}");
+}
+
+#[tokio::test]
 async fn a_head_that_is_too_large_is_refused_and_the_server_lives_on() {
     let server = TestServer::start().await;
     let address = server.server.url().replace("http://", "");

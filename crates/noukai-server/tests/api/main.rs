@@ -11,5 +11,6 @@ mod foreign;
 mod idempotency;
 mod limits;
 mod meta;
+mod races;
 mod streams;
 mod traces;

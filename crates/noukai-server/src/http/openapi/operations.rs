@@ -52,7 +52,8 @@ pub(super) fn errors(route: &Route, operation: &Operation) -> Vec<ErrorCode> {
     if !route.is_public() {
         codes.extend([BadRequest, Unauthenticated, RateLimited, InternalError, Overloaded]);
     }
-    if route.path.contains("{project}") {
+    // Another project's address, or a key without the scope.
+    if route.path.contains("{project}") || route.path.starts_with("/flow-runs") {
         codes.push(Forbidden);
     }
     if operation.body.is_some() {
