@@ -257,7 +257,7 @@ pub trait Upkeep: Send + Sync {
     /// Runs paused since before `before`, at most `limit`; unscoped.
     async fn paused_since(&self, before: OffsetDateTime, limit: u32) -> Result<Vec<RunRecord>, StoreError>;
 
-    /// Deletes finished runs that ended before `before`, those begun first first, and idempotency keys made before
+    /// Deletes finished runs that ended before `before`, in the order they began in, and idempotency keys made before
     /// `keys_before`, at most `limit` of each. The larger of the two counts: below `limit`, nothing is left to go.
     async fn prune(&self, before: OffsetDateTime, keys_before: OffsetDateTime, limit: u32) -> Result<u32, StoreError>;
 

@@ -30,7 +30,7 @@ use rusqlite::Connection;
 
 use self::{
     hub::{Effects, Hub},
-    log::Log,
+    log::{Limits, Log},
     readers::Readers,
     writer::Writer,
 };
@@ -90,7 +90,7 @@ impl SqliteStore {
         };
         let mut connection = open::writer(&path, options.durability)?;
         let readers = Readers::open(&path)?;
-        let log = Log::start(&path, &mut connection)?;
+        let log = Log::start(&path, &mut connection, Limits::USUAL)?;
         let hub = Arc::new(Hub::default());
         let writer = Writer::start(connection, log, Arc::clone(&hub), options.queue.max(1))?;
         Ok(Self(Arc::new(Inner { readers, writer, hub, path, _directory: directory })))

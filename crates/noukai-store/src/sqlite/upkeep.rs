@@ -23,11 +23,12 @@ const SHARE: u32 = 16;
 /// Most of them at a time: 16 MB.
 const MOST_PAGES: u32 = 4_096;
 
+/// By the index of open runs, not through all there are.
 const INTERRUPTED: &str = concat!(
     "SELECT ",
     run_columns!(),
-    " FROM runs r WHERE r.status = 'running' AND r.completed_at IS NULL AND r.trigger_type IN ('execute', 'step') \
-     ORDER BY r.id"
+    " FROM runs r WHERE r.id IN (SELECT o.id FROM runs o WHERE o.completed_at IS NULL AND o.status = 'running') \
+     AND r.trigger_type IN ('execute', 'step') ORDER BY r.id"
 );
 
 const PAUSED_SINCE: &str = concat!(

@@ -292,7 +292,7 @@ mod tests {
 
     use uuid::Uuid;
 
-    use super::*;
+    use super::{super::log::Limits, *};
     use crate::RunId;
 
     const TABLES: &str = "PRAGMA foreign_keys = ON; CREATE TABLE parents (id INTEGER PRIMARY KEY); \
@@ -303,7 +303,7 @@ mod tests {
         db.execute_batch(TABLES).unwrap();
         db.busy_timeout(Duration::ZERO).unwrap();
         let hub = Arc::new(Hub::default());
-        let log = Log::start(path, &mut db).unwrap();
+        let log = Log::start(path, &mut db, Limits::USUAL).unwrap();
         (Writer::start(db, log, Arc::clone(&hub), 100).unwrap(), hub)
     }
 

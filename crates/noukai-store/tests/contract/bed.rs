@@ -23,6 +23,12 @@ pub fn run_id() -> RunId {
     RunId(Uuid::now_v7())
 }
 
+/// As if made so many seconds after the tests' beginning of time.
+pub fn run_id_at(seconds: i64) -> RunId {
+    let made = u64::try_from(at(seconds).unix_timestamp()).unwrap();
+    RunId(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, made, 0)))
+}
+
 pub fn record(project: ProjectId, id: RunId, trigger: TriggerType) -> RunRecord {
     let status = if trigger == TriggerType::Job { RunStatus::Pending } else { RunStatus::Running };
     RunRecord {
@@ -119,7 +125,7 @@ pub async fn status(store: &Shared, project: ProjectId, id: RunId) -> RunStatus 
 }
 
 pub async fn all_events(store: &Shared, project: ProjectId, id: RunId) -> Vec<EventRecord> {
-    store.events(project, id, 0, 10_000).await.unwrap()
+    store.events_with_state(project, id, 0, 10_000).await.unwrap()
 }
 
 /// Runs `task` so many times at once; what each gave.

@@ -37,7 +37,7 @@ macro_rules! contract_tests {
             idempotency: [first_then_before, one_of_many_is_first, reply_is_kept, abandoned_is_free, expired_is_free,
                 keys_are_apart];
             upkeep: [ready, recover_voids_leases, recover_returns_interrupted, paused_since, prune_takes_what_is_old,
-                prune_stops_at_its_limit, close_stores_what_is_queued];
+                prune_goes_by_the_end, prune_counts_the_larger, prune_stops_at_its_limit, close_stores_what_is_queued];
         }
     };
     (@all $database:ident, $make:path, $($subject:ident: [$($test:ident),+ $(,)?];)+) => {

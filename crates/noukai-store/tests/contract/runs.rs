@@ -34,6 +34,10 @@ pub async fn events_are_paged(store: Shared) {
     assert_eq!(seqs(store.events(demo, id, 4, 100).await.unwrap()), [5, 6, 7, 8, 9]);
     assert_eq!(store.events(demo, id, 9, 100).await.unwrap(), []);
     assert_eq!(store.events(demo, id, u64::MAX, 100).await.unwrap(), []);
+    assert!(store.events(demo, id, 0, 100).await.unwrap().iter().all(|event| event.state.is_none()));
+    let whole = store.events_with_state(demo, id, 4, 2).await.unwrap();
+    assert!(whole.iter().all(|event| event.state.as_deref() == Some("{}")));
+    assert_eq!(seqs(whole), [5, 6]);
 }
 
 async fn whole_run(store: Shared, project: ProjectId) -> RunId {
@@ -197,6 +201,7 @@ pub async fn hidden_from_other_projects(store: Shared) {
     assert_eq!(store.run_inputs(other, id).await.unwrap(), None);
     assert_eq!(store.pause(other, id).await.unwrap(), None);
     assert_eq!(store.events(other, id, 0, 10).await.unwrap(), []);
+    assert_eq!(store.events_with_state(other, id, 0, 10).await.unwrap(), []);
     let filter = RunFilter { limit: 10, ..RunFilter::default() };
     assert_eq!(store.runs(other, &filter).await.unwrap(), []);
     let writes = [

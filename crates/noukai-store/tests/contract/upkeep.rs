@@ -72,7 +72,8 @@ pub async fn paused_since(store: Shared) {
 }
 
 async fn ended(store: &Shared, project: ProjectId, trigger: TriggerType, when: i64) -> RunId {
-    let id = started(store, project, trigger).await;
+    let id = run_id_at(when - 1);
+    store.append(create(record(project, id, trigger))).stored().await.unwrap();
     let end = RunFinish { at: at(when), keep_inputs: true, ..finish(RunStatus::Completed) };
     let last = write(project, id).events(1..=2).change(RunChange::Finished(Box::new(end)));
     store.append(last).stored().await.unwrap();
@@ -103,6 +104,32 @@ pub async fn prune_takes_what_is_old(store: Shared) {
     assert_eq!(store.begin(&key("old"), "b", at(51), at(0)).await.unwrap(), Begun::First);
     assert_ne!(store.begin(&key("new"), "b", at(51), at(0)).await.unwrap(), Begun::First);
     assert_eq!(store.prune(at(30), at(40), 1_000).await.unwrap(), 0);
+}
+
+/// Begun long ago, ended late: kept until it is that long since its end.
+pub async fn prune_goes_by_the_end(store: Shared) {
+    let demo = project(&store, "demo").await;
+    let id = run_id_at(0);
+    store.append(create(record(demo, id, TriggerType::Execute))).stored().await.unwrap();
+    let end = RunFinish { at: at(30), ..finish(RunStatus::Completed) };
+    let last = write(demo, id).change(RunChange::Finished(Box::new(end)));
+    assert_eq!(store.prune(at(1_000), at(0), 10).await.unwrap(), 0, "not while it is open");
+    store.append(last).stored().await.unwrap();
+    assert_eq!(store.prune(at(30), at(0), 10).await.unwrap(), 0);
+    assert_eq!(store.prune(at(31), at(0), 10).await.unwrap(), 1);
+}
+
+/// Of runs and keys whichever are more, so that the caller goes on until both are gone.
+pub async fn prune_counts_the_larger(store: Shared) {
+    let demo = project(&store, "demo").await;
+    ended(&store, demo, TriggerType::Execute, 1).await;
+    for number in 0..25 {
+        let key = IdempotencyKey { project_id: demo, route: "r".into(), key: number.to_string() };
+        store.begin(&key, "b", at(5), at(0)).await.unwrap();
+    }
+    assert_eq!(store.prune(at(30), at(40), 20).await.unwrap(), 20);
+    assert_eq!(store.prune(at(30), at(40), 20).await.unwrap(), 5);
+    assert_eq!(store.prune(at(30), at(40), 20).await.unwrap(), 0);
 }
 
 pub async fn prune_stops_at_its_limit(store: Shared) {
