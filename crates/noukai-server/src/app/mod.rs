@@ -120,7 +120,8 @@ impl App {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.inner.tracker.spawn(work)
+        // Boxed, because a run's future is large: moved into the task as it is, it would be copied and over-aligned.
+        self.inner.tracker.spawn(Box::pin(work))
     }
 
     /// Lets what is under way come to its end within a moment, ends the rest, then closes the store.

@@ -106,7 +106,7 @@ impl Flows for SqliteStore {
     ) -> Result<VersionRecord, StoreError> {
         let (hash, note, author) = (hash.to_owned(), note.to_owned(), author.to_owned());
         let version = VersionRecord { number: 0, hash, note, author, created_at: at };
-        self.write(move |db, _| publish(db, project, flow, version)).await
+        self.write(move |db, _| publish(db, project, flow, version.clone())).await
     }
 
     async fn set_production(

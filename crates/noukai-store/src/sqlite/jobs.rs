@@ -66,7 +66,7 @@ impl Jobs for SqliteStore {
     ) -> Result<Option<JobRecord>, StoreError> {
         let (error, payload) = (error.to_owned(), event_payload.to_owned());
         let cancel = Cancel { project, id, error, payload, kind: event_kind, at };
-        self.write(move |db, effects| cancel.run(db, effects)).await
+        self.write(move |db, effects| cancel.clone().run(db, effects)).await
     }
 
     async fn queued_jobs(&self, project: ProjectId) -> Result<u32, StoreError> {
@@ -86,6 +86,7 @@ fn job(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
     Ok(JobRecord { run: rows::run(row)?, result: row.get(RUN_COLUMNS)?, cancel_requested: row.get(RUN_COLUMNS + 1)? })
 }
 
+#[derive(Clone)]
 struct Cancel {
     project: ProjectId,
     id: RunId,

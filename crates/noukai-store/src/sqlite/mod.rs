@@ -105,7 +105,7 @@ impl SqliteStore {
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection, &mut Effects) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Connection, &mut Effects) -> Result<T, StoreError> + Send + 'static,
     {
         self.0.writer.call(work).await
     }
@@ -113,7 +113,7 @@ impl SqliteStore {
     /// Queues `work` for the next group commit.
     fn enqueue<F>(&self, work: F) -> Ticket
     where
-        F: FnOnce(&Connection, &mut Effects) -> Result<(), StoreError> + Send + 'static,
+        F: Fn(&Connection, &mut Effects) -> Result<(), StoreError> + Send + 'static,
     {
         self.0.writer.enqueue(work)
     }

@@ -66,7 +66,7 @@ impl Writer {
     pub(super) async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection, &mut Effects) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Connection, &mut Effects) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, outcome) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
@@ -77,7 +77,7 @@ impl Writer {
     /// Queues an operation without waiting for anything.
     pub(super) fn enqueue<F>(&self, work: F) -> Ticket
     where
-        F: FnOnce(&Connection, &mut Effects) -> Result<(), StoreError> + Send + 'static,
+        F: Fn(&Connection, &mut Effects) -> Result<(), StoreError> + Send + 'static,
     {
         let (reply, ticket) = Ticket::new();
         let Some(queue) = &self.queue else { return ticket };
@@ -122,7 +122,7 @@ impl Drop for Writer {
 
 /// Something to do in a transaction, and someone to tell how it went.
 trait Operation: Send {
-    /// Does it; false where it failed and must be undone.
+    /// Does it; false where it failed and must be undone. Done again after the whole group was undone.
     fn run(&mut self, db: &Connection, effects: &mut Effects) -> bool;
 
     /// Tells its caller, after the commit or its failure.
@@ -133,7 +133,8 @@ trait Operation: Send {
 }
 
 struct Call<T, F> {
-    work: Option<F>,
+    work: F,
+    ran: bool,
     outcome: Result<T, StoreError>,
     reply: Reply<T>,
 }
@@ -141,29 +142,29 @@ struct Call<T, F> {
 impl<T, F> Call<T, F>
 where
     T: Send + 'static,
-    F: FnOnce(&Connection, &mut Effects) -> Result<T, StoreError> + Send + 'static,
+    F: Fn(&Connection, &mut Effects) -> Result<T, StoreError> + Send + 'static,
 {
     fn boxed(work: F, reply: Reply<T>) -> Box<dyn Operation> {
-        Box::new(Self { work: Some(work), outcome: Err(StoreError::Closed), reply })
+        Box::new(Self { work, ran: false, outcome: Err(StoreError::Closed), reply })
     }
 }
 
 impl<T, F> Operation for Call<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection, &mut Effects) -> Result<T, StoreError> + Send,
+    F: Fn(&Connection, &mut Effects) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, db: &Connection, effects: &mut Effects) -> bool {
-        if let Some(work) = self.work.take() {
-            self.outcome = work(db, effects);
-        }
+        self.ran = true;
+        self.outcome = (self.work)(db, effects);
         self.outcome.is_ok()
     }
 
     fn answer(self: Box<Self>, failed: Option<&str>) {
-        let outcome = match (self.outcome, failed, self.work) {
-            (Ok(_), Some(failed), _) | (Err(_), Some(failed), Some(_)) => Err(StoreError::Database(failed.into())),
-            (outcome, _, _) => outcome,
+        let outcome = match (self.outcome, failed) {
+            (Ok(_), Some(failed)) => Err(StoreError::Database(failed.into())),
+            (Err(_), Some(failed)) if !self.ran => Err(StoreError::Database(failed.into())),
+            (outcome, _) => outcome,
         };
         // Nobody listens: the caller did not want to know.
         let _ = self.reply.send(outcome);
@@ -252,10 +253,23 @@ impl Worker {
                 self.effects = Effects::default();
                 return Ok(());
             }
-        } else {
+        } else if !self.run_together() {
+            step(&self.db, "ROLLBACK")?;
+            step(&self.db, "BEGIN IMMEDIATE")?;
             self.run_group()?;
         }
         step(&self.db, "COMMIT")
+    }
+
+    /// All of them without savepoints, which cost a copy of each page: nearly always all succeed. False where one did
+    /// not, so that the group must be undone and run anew.
+    fn run_together(&mut self) -> bool {
+        let (db, effects) = (&self.db, &mut self.effects);
+        let all = self.group.iter_mut().all(|operation| operation.run(db, effects));
+        if !all {
+            self.effects = Effects::default();
+        }
+        all
     }
 
     /// Each in its own savepoint, so that one that fails undoes only itself. A failure so grave that SQLite has
