@@ -16,14 +16,32 @@ use futures::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::error::ApiError;
+use super::{drain, error::ApiError};
 use crate::app::AppError;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_LENGTH: std::ops::RangeInclusive<usize> = 1..=128;
 
+/// Every request's way in and every reply's way out, in this order from the outside. One layer and not four, because
+/// each layer copies the whole stack below it for each request.
+pub(super) async fn all(request: Request, next: Next) -> Response {
+    // So that each reply, a panic's too, carries its id, and each log line stands in its request's span.
+    named(request, async |request| {
+        // A panic is one caller's 500 in our error shape; the server lives on.
+        let mut response = catch_panic(async {
+            // A refusal may leave the request's body unread; the connection must stay usable, or say that it does not.
+            drain::unread_bodies(request, next).await
+        })
+        .await;
+        // API replies are one caller's own: no cache keeps them, no browser guesses their type.
+        keep_private(&mut response);
+        response
+    })
+    .await
+}
+
 /// Names the request, in its reply and in every log line.
-pub(super) async fn request_id(request: Request, next: Next) -> Response {
+async fn named(request: Request, reply: impl AsyncFnOnce(Request) -> Response) -> Response {
     let id = own_id(request.headers()).unwrap_or_else(fresh_id);
     let span = tracing::info_span!(
         "request",
@@ -31,14 +49,14 @@ pub(super) async fn request_id(request: Request, next: Next) -> Response {
         method = %request.method(),
         path = request.uri().path(),
     );
-    let mut response = timed(request, next).instrument(span).await;
+    let mut response = timed(reply(request)).instrument(span).await;
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
 
-async fn timed(request: Request, next: Next) -> Response {
+async fn timed(reply: impl Future<Output = Response>) -> Response {
     let start = Instant::now();
-    let response = next.run(request).await;
+    let response = reply.await;
     tracing::debug!(status = response.status().as_u16(), millis = start.elapsed().as_millis(), "replied");
     response
 }
@@ -55,9 +73,9 @@ fn fresh_id() -> HeaderValue {
 }
 
 /// Answers 500 for a handler that panicked.
-pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
+async fn catch_panic(reply: impl Future<Output = Response>) -> Response {
     // Nothing of the request outlives the panic, so there is no broken state to see.
-    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| {
+    AssertUnwindSafe(reply).catch_unwind().await.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
         ApiError::from(AppError::internal(format_args!("panic in a handler: {text}"))).into_response()
@@ -65,12 +83,10 @@ pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
 }
 
 /// Keeps replies out of caches (an event stream says so itself) and their type as declared.
-pub(super) async fn private_replies(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+fn keep_private(response: &mut Response) {
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }
 
 #[cfg(test)]

@@ -47,14 +47,8 @@ pub fn router(app: App) -> Router {
         .nest(PREFIX, public.clone().merge(guarded))
         .merge(public)
         .fallback(error::not_found)
-        // A refusal may leave the request's body unread; the connection must stay usable, or say that it does not.
-        .layer(from_fn(drain::unread_bodies))
-        // A panic is one caller's 500 in our error shape; the server lives on.
-        .layer(from_fn(layers::catch_panic))
-        // API replies are one caller's own: no cache keeps them, no browser guesses their type.
-        .layer(from_fn(layers::private_replies))
-        // Outermost, so that each reply, a panic's too, carries its id, and each log line stands in its request's span.
-        .layer(from_fn(layers::request_id))
+        // Around everything: request id, panic net, unread bodies, private replies.
+        .layer(from_fn(layers::all))
         .with_state(app)
 }
 

@@ -76,7 +76,7 @@ async fn broken() {
 #[tokio::test]
 async fn a_panic_is_an_internal_error_with_a_request_id() {
     let router = Router::new().route("/", get(broken));
-    let router = router.layer(from_fn(layers::catch_panic)).layer(from_fn(layers::request_id));
+    let router = router.layer(from_fn(layers::all));
     let request = Request::get("/").header("x-request-id", "mine").body(Body::empty()).expect("a request");
     let reply = router.oneshot(request).await.expect("a reply");
     assert_eq!((reply.status().as_u16(), &reply.headers()["x-request-id"]), (500, &"mine".parse().expect("a value")));
