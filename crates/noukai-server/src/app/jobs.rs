@@ -109,7 +109,9 @@ impl App {
             return self.end_run(job.run, ErrorCode::Interrupted, &message, Some(job.lease)).await;
         }
         let cancel = self.inner.live.begin(id, self.cutting());
-        if job.cancel_requested {
+        // Asked anew: who cancelled between the claim and now found nobody to tell.
+        let asked = self.store().job(job.run.project_id, id).await?.is_some_and(|job| job.cancel_requested);
+        if job.cancel_requested || asked {
             cancel.cancel();
         }
         let (run, lease) = (job.run.clone(), job.lease.clone());

@@ -22,7 +22,7 @@ use crate::{StoreError, Ticket};
 /// Most operations in one transaction: bounds how long the first of them waits for the last.
 const GROUP: usize = 512;
 /// Operations in one group that show that many write at once.
-const BUSY: usize = 4;
+const BUSY: usize = 24;
 /// How long a commit then waits for more to join: a commit costs several times what one more operation in it does.
 const LINGER: Duration = Duration::from_micros(200);
 
