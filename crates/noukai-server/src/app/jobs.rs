@@ -110,8 +110,8 @@ impl App {
         }
         let cancel = self.inner.live.begin(id, self.cutting());
         // Asked anew: who cancelled between the claim and now found nobody to tell.
-        let asked = self.store().job(job.run.project_id, id).await?.is_some_and(|job| job.cancel_requested);
-        if job.cancel_requested || asked {
+        let now = self.store().job(job.run.project_id, id).await.ok().flatten();
+        if job.cancel_requested || now.is_some_and(|job| job.cancel_requested) {
             cancel.cancel();
         }
         let (run, lease) = (job.run.clone(), job.lease.clone());

@@ -12,5 +12,6 @@ mod idempotency;
 mod limits;
 mod meta;
 mod races;
+mod shutdown;
 mod streams;
 mod traces;
