@@ -14,7 +14,6 @@ use noukai_api::Tokens;
 use noukai_flow::Flow;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::Usage;
@@ -79,12 +78,8 @@ impl DoneOutputs {
         if output.is_null() {
             return Some(());
         }
-        let value = || Arc::new(output.clone());
-        if !path.is_empty() && is_item_error(output) {
-            self.slots.insert(Slot { leaf, path: path.clone() }, Done::ItemFailed(value()));
-            return Some(());
-        }
-        if depth > 0 {
+        let failed = !path.is_empty() && is_item_error(output);
+        if depth > 0 && !failed {
             for (index, item) in output.as_array()?.iter().enumerate() {
                 path.push(u32::try_from(index).ok()?);
                 self.expand(leaf, depth - 1, path, item)?;
@@ -93,8 +88,7 @@ impl DoneOutputs {
             return Some(());
         }
         let value = Arc::new(output.clone());
-        let done =
-            if !path.is_empty() && is_item_error(output) { Done::ItemFailed(value) } else { Done::Output(value) };
+        let done = if failed { Done::ItemFailed(value) } else { Done::Output(value) };
         self.slots.insert(Slot { leaf, path: path.clone() }, done);
         Some(())
     }
@@ -124,7 +118,6 @@ pub(crate) struct Progress {
     kept_bytes: u64,
     pub tokens: Tokens,
     pub cost: Decimal,
-    pub last_done: usize,
 }
 
 /// An attempt that a pause interrupted.
@@ -161,7 +154,6 @@ impl Progress {
             kept_bytes: 0,
             tokens: Tokens::default(),
             cost: Decimal::ZERO,
-            last_done: 0,
         }
     }
 
@@ -232,13 +224,17 @@ impl Progress {
         })
     }
 
+    /// The last leaf that observers were told of.
+    pub fn last_reported(&self) -> usize {
+        self.done.reported.last_key_value().map_or(0, |(leaf, _)| *leaf)
+    }
+
     pub fn is_reported(&self, leaf: usize) -> bool {
         self.done.reported.contains_key(&leaf)
     }
 
     pub fn report(&mut self, leaf: usize, output: Arc<Value>) {
         self.done.reported.insert(leaf, output);
-        self.last_done = self.last_done.max(leaf);
     }
 
     pub fn count_loop(&mut self, loop_id: &Arc<str>, path: &LoopPath, count: u32) {
@@ -304,6 +300,3 @@ impl Progress {
         active
     }
 }
-
-/// When something happened, and how the clock is asked.
-pub(crate) type Now = OffsetDateTime;

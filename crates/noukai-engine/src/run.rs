@@ -120,7 +120,7 @@ fn out_of_time(walk: &Walk<'_>, limit: Duration) -> Failure {
 fn conclude(walk: &Walk<'_>, ended: Result<Arc<Value>, Stop>) -> Outcome {
     match ended {
         Ok(result) => Outcome::Completed { result },
-        Err(Stop::Boundary { next }) => Outcome::Boundary { done: walk.progress().last_done, next },
+        Err(Stop::Boundary { next }) => Outcome::Boundary { done: walk.progress().last_reported(), next },
         Err(Stop::ToolPause(pause)) => Outcome::ToolPause(pause),
         Err(Stop::Failed(failure)) => Outcome::Failed(failure),
         Err(Stop::Cancelled) => Outcome::Cancelled { leaf: walk.progress().first_active().map(|(leaf, _)| leaf) },

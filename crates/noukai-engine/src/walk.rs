@@ -7,11 +7,9 @@ use noukai_api::{ErrorCode, StepError};
 use noukai_flow::{Flow, LeafInfo, LoopItem, Node, NodeKind, Scope, StepOutput};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
+use time::OffsetDateTime;
 
-use crate::{
-    Event, Failure, LoopPath, Ports, RunBounds, RunSpec, ToolPause, Until, Usage, nodes,
-    progress::{Now, Progress},
-};
+use crate::{Event, Failure, LoopPath, Ports, RunBounds, RunSpec, ToolPause, Until, Usage, nodes, progress::Progress};
 
 /// Why a walk ends before the end.
 #[derive(Debug)]
@@ -149,7 +147,7 @@ impl<'a> Walk<'a> {
         self.ports.sink.emit(event);
     }
 
-    pub fn now(&self) -> Now {
+    pub fn now(&self) -> OffsetDateTime {
         self.ports.clock.now()
     }
 

@@ -25,14 +25,9 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// Whether the value is kept as it was.
-    pub const fn is_whole(&self) -> bool {
-        self.value.is_some() && !self.truncated && !self.masked
-    }
-
     /// The value, where it is kept as it was.
     pub fn whole(&self) -> Option<&Value> {
-        self.value.as_ref().filter(|_| self.is_whole())
+        self.value.as_ref().filter(|_| !self.truncated && !self.masked)
     }
 }
 

@@ -243,17 +243,7 @@ impl Record {
         }
     }
 
-    /// Whether the record alone tells the result, so that it need not be stored beside it.
-    pub const fn holds_result(&self) -> bool {
-        match self {
-            Self::Completed(completed) => completed.output.is_whole(),
-            Self::LeafCompleted(completed) => completed.output.is_whole(),
-            Self::ItemFailed { .. } | Self::Skipped { .. } => true,
-            _ => false,
-        }
-    }
-
-    /// The result as [`Record::holds_result`] means it.
+    /// The result, where the record alone tells it, so that it need not be stored beside it.
     pub fn held_result(&self) -> Option<&Value> {
         match self {
             Self::Completed(completed) => completed.output.whole(),

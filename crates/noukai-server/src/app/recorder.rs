@@ -95,7 +95,8 @@ impl Recorder {
     /// Adds a record. `shown` is what the observer gets to see of it, contents whole.
     pub fn record(&self, stored: Record, shown: Option<Record>, result: Option<&Value>) {
         // An event that keeps its content whole needs no copy of it.
-        let state = result.filter(|_| !stored.holds_result()).and_then(|result| serde_json::to_string(result).ok());
+        let state =
+            result.filter(|_| stored.held_result().is_none()).and_then(|result| serde_json::to_string(result).ok());
         let is_result = result.is_some();
         let mut held = self.held.lock();
         held.has_states |= state.is_some();
