@@ -4,7 +4,9 @@
 //! caller wrote and will read.
 
 mod error;
+mod hub;
 mod records;
+mod sql;
 mod sqlite;
 mod traits;
 

@@ -7,11 +7,10 @@ use noukai_api::RunStatus;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use time::OffsetDateTime;
 
-use super::{
-    hub::Effects,
-    rows::{Micros, clamp},
+use super::rows::{Micros, clamp};
+use crate::{
+    Lease, NewEvent, NewRun, ProjectId, Resumed, RunChange, RunFinish, RunId, RunWrite, StoreError, hub::Effects,
 };
-use crate::{Lease, NewEvent, NewRun, ProjectId, Resumed, RunChange, RunFinish, RunId, RunWrite, StoreError};
 
 const INSERT_RUN: &str = "INSERT INTO runs (id, project_id, flow_id, flow_slug, version, hash, trigger_type, status, \
     status_at, capture, session_id, step_count, started_at, completed_at, duration_ms, prompt_tokens, \

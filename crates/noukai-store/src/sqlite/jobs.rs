@@ -9,26 +9,13 @@ use uuid::Uuid;
 
 use super::{
     SqliteStore, append, claims,
-    hub::Effects,
-    rows::{self, Micros, RUN_COLUMNS, run_columns},
+    rows::{self, Micros},
 };
+use crate::sql::jobs as sql;
 use crate::{
     ClaimedJob, JobRecord, Jobs, Lease, NewEvent, ProjectId, RunChange, RunFinish, RunId, RunRecord, RunWrite,
-    StoreError,
+    StoreError, hub::Effects, sql::RUN_COLUMNS,
 };
-
-const JOB: &str = concat!(
-    "SELECT ",
-    run_columns!(),
-    ", j.result, j.cancel_requested_at IS NOT NULL FROM jobs j JOIN runs r ON r.id = j.run_id \
-     WHERE j.run_id = $1 AND j.project_id = $2 AND r.project_id = j.project_id"
-);
-
-const ASK_TO_CANCEL: &str = "UPDATE jobs SET cancel_requested_at = COALESCE(cancel_requested_at, $1) \
-    WHERE run_id = $2 AND project_id = $3 AND finished_at IS NULL \
-    RETURNING lease_owner IS NULL OR lease_until <= $1";
-
-const QUEUED: &str = "SELECT count(*) FROM jobs WHERE project_id = $1 AND finished_at IS NULL AND claims = 0";
 
 #[async_trait]
 impl Jobs for SqliteStore {
@@ -70,7 +57,7 @@ impl Jobs for SqliteStore {
     }
 
     async fn queued_jobs(&self, project: ProjectId) -> Result<u32, StoreError> {
-        self.point(|db| Ok(db.prepare_cached(QUEUED)?.query_row([project.0], |row| row.get(0))?))
+        self.point(|db| Ok(db.prepare_cached(sql::QUEUED)?.query_row([project.0], |row| row.get(0))?))
     }
 
     fn watch_jobs(&self) -> watch::Receiver<u64> {
@@ -79,7 +66,7 @@ impl Jobs for SqliteStore {
 }
 
 fn find(db: &Connection, project: ProjectId, id: RunId) -> Result<Option<JobRecord>, StoreError> {
-    Ok(db.prepare_cached(JOB)?.query_row([id.0, project.0], job).optional()?)
+    Ok(db.prepare_cached(sql::JOB)?.query_row([id.0, project.0], job).optional()?)
 }
 
 fn job(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
@@ -102,7 +89,7 @@ impl Cancel {
     fn run(self, db: &Connection, effects: &mut Effects) -> Result<Option<JobRecord>, StoreError> {
         let (project, id) = (self.project, self.id);
         let row = params![Micros(self.at), id.0, project.0];
-        let idle: Option<bool> = db.prepare_cached(ASK_TO_CANCEL)?.query_row(row, |row| row.get(0)).optional()?;
+        let idle: Option<bool> = db.prepare_cached(sql::ASK_TO_CANCEL)?.query_row(row, |row| row.get(0)).optional()?;
         let Some(idle) = idle else { return find(db, project, id) };
         effects.run(id);
         let asked = find(db, project, id)?;

@@ -5,11 +5,8 @@ use rusqlite::{Connection, params};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{
-    SqliteStore, claims, idempotency, migrations,
-    rows::{Micros, run_columns},
-    runs,
-};
+use super::{SqliteStore, claims, idempotency, migrations, rows::Micros, runs};
+use crate::sql::upkeep as sql;
 use crate::{RunRecord, StoreError, Upkeep};
 
 /// Most runs that one operation deletes: other writes wait no longer than that takes.
@@ -22,33 +19,6 @@ const GIVEN_BACK: u32 = 256;
 const SHARE: u32 = 16;
 /// Most of them at a time: 16 MB.
 const MOST_PAGES: u32 = 4_096;
-
-/// By the index of open runs, not through all there are.
-const INTERRUPTED: &str = concat!(
-    "SELECT ",
-    run_columns!(),
-    " FROM runs r WHERE r.id IN (SELECT o.id FROM runs o WHERE o.completed_at IS NULL AND o.status = 'running') \
-     AND r.trigger_type IN ('execute', 'step') ORDER BY r.id"
-);
-
-const PAUSED_SINCE: &str = concat!(
-    "SELECT ",
-    run_columns!(),
-    " FROM runs r WHERE r.status = 'paused' AND r.completed_at IS NULL AND r.status_at < $1 \
-     ORDER BY r.status_at LIMIT $2"
-);
-
-/// What ended before a time began before it, so its id is below that time's.
-const ENDED_BEFORE: &str = "SELECT id FROM runs WHERE id < $1 AND completed_at IS NOT NULL AND completed_at < $2 \
-    ORDER BY id LIMIT $3";
-
-const DELETE_RUN: [&str; 5] = [
-    "DELETE FROM run_events WHERE run_id = $1",
-    "DELETE FROM run_inputs WHERE run_id = $1",
-    "DELETE FROM run_pauses WHERE run_id = $1",
-    "DELETE FROM jobs WHERE run_id = $1",
-    "DELETE FROM runs WHERE id = $1",
-];
 
 #[async_trait]
 impl Upkeep for SqliteStore {
@@ -72,13 +42,13 @@ impl Upkeep for SqliteStore {
         self.write(|db, effects| {
             claims::release_all(db, effects)?;
             idempotency::forget_unanswered(db)?;
-            Ok(runs::many(db, INTERRUPTED, &[])?)
+            Ok(runs::many(db, sql::INTERRUPTED_SQLITE, &[])?)
         })
         .await
     }
 
     async fn paused_since(&self, before: OffsetDateTime, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
-        self.list(move |db| Ok(runs::many(db, PAUSED_SINCE, params![Micros(before), limit])?)).await
+        self.list(move |db| Ok(runs::many(db, sql::PAUSED_SINCE, params![Micros(before), limit])?)).await
     }
 
     async fn prune(&self, before: OffsetDateTime, keys_before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
@@ -131,11 +101,11 @@ fn first_id_after(time: OffsetDateTime) -> Uuid {
 }
 
 fn prune_runs(db: &Connection, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
-    let mut ended = db.prepare_cached(ENDED_BEFORE)?;
+    let mut ended = db.prepare_cached(sql::ENDED_BEFORE)?;
     let row = params![first_id_after(before), Micros(before), limit];
     let ids = ended.query_map(row, |row| row.get(0))?.collect::<Result<Vec<Uuid>, _>>()?;
     for id in &ids {
-        for sql in DELETE_RUN {
+        for sql in sql::DELETE_RUN {
             db.prepare_cached(sql)?.execute([id])?;
         }
     }
