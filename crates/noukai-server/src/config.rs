@@ -198,6 +198,13 @@ impl Config {
         if self.workers == 0 {
             return Err(ConfigError("`workers` must be at least 1, or jobs would wait for ever".to_owned()));
         }
+        for (name, limit) in
+            [("job_attempts", self.limits.job_attempts), ("concurrent_jobs", self.limits.concurrent_jobs)]
+        {
+            if limit == 0 {
+                return Err(ConfigError(format!("`limits.{name}` must be at least 1, or no job would ever run")));
+            }
+        }
         if !self.provider.base_url.starts_with("https://") && !self.provider.base_url.starts_with("http://") {
             return Err(ConfigError("`provider.base_url` must begin with https:// or http://".to_owned()));
         }
@@ -399,6 +406,8 @@ mod tests {
             ("workerz = 3", "workerz"),
             ("[limits]\ntolls = 3", "limits.tolls"),
             ("[limits]\ntools = -1", "limits.tools"),
+            ("[limits]\njob_attempts = 0", "limits.job_attempts"),
+            ("[limits]\nconcurrent_jobs = 0", "limits.concurrent_jobs"),
             ("org = 'A'", "org"),
             ("[provider]\nbase_url = 'ftp://x'", "base_url"),
         ] {

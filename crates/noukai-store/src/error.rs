@@ -12,6 +12,9 @@ pub enum StoreError {
     /// The write queue is full.
     #[error("the write queue is full")]
     Overloaded,
+    /// As many jobs wait as may, of the project or of all together.
+    #[error("the queue of jobs is full")]
+    QueueFull(QueueScope),
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
@@ -24,4 +27,13 @@ pub enum StoreError {
     /// The database failed.
     #[error("database: {0}")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Whose queue is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueScope {
+    /// The project's.
+    Project,
+    /// That of all projects together.
+    Server,
 }

@@ -9,8 +9,9 @@ mod records;
 mod sql;
 mod sqlite;
 mod traits;
+mod turns;
 
-pub use error::StoreError;
+pub use error::{QueueScope, StoreError};
 pub use records::*;
 pub use sqlite::{Durability, SqliteOptions, SqliteStore};
 pub use traits::*;

@@ -175,6 +175,12 @@ impl History {
         Ok(done)
     }
 
+    /// Numbers of the events that hold a result.
+    pub fn result_seqs(&self) -> Vec<u64> {
+        let results = self.events.iter().filter(|happened| happened.record.is_result());
+        results.map(|happened| happened.seq).collect()
+    }
+
     /// What all attempts used.
     pub fn used(&self) -> (Tokens, Decimal) {
         let mut tokens = Tokens::default();

@@ -4,6 +4,7 @@
 //! caller's, resolved once in [`auth`].
 
 mod admission;
+mod attempts;
 mod auth;
 mod capture;
 mod error;

@@ -216,7 +216,7 @@ fn begin(pass: &Pass, recorder: &Recorder) {
     match pass.begin {
         Begin::Create => {
             let inputs = pass.may_go_on().then(|| pass.inputs.text());
-            recorder.create(NewRun { record: pass.run.clone(), inputs, job: false });
+            recorder.create(NewRun { record: pass.run.clone(), inputs, job: None });
         }
         Begin::Start => {
             recorder.record(Record::RunStarted {}, Some(Record::RunStarted {}), None);
@@ -349,6 +349,8 @@ impl End<'_> {
             job_result,
             keep_inputs: self.pass.run.trigger == TriggerType::Step || !self.pass.may_go_on(),
             clear_states: self.pass.begin != Begin::Create || self.recorder.has_stored_states(),
+            keep_for_retry: self.pass.lease.is_some() && status != RunStatus::Completed,
+            poison: false,
         }))
     }
 }

@@ -254,6 +254,11 @@ impl Record {
         }
     }
 
+    /// Whether a run that goes on need not work for this again.
+    pub const fn is_result(&self) -> bool {
+        matches!(self, Self::Completed(_) | Self::LeafCompleted(_) | Self::ItemFailed { .. } | Self::Skipped { .. })
+    }
+
     /// The end of a run without its result.
     pub fn ended_early(summary: RunSummary) -> Self {
         Self::Finished { result: Content::default(), summary, last: None }

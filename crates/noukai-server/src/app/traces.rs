@@ -46,6 +46,8 @@ pub struct RunQuery {
     pub flow_id: Option<String>,
     /// In one status.
     pub status: Option<String>,
+    /// Only jobs that were given up because they never came to an end.
+    pub poison: bool,
     /// 1 to 100, default 20.
     pub limit: Option<u32>,
     /// As the page before gave it.
@@ -251,6 +253,7 @@ fn run_filter(query: RunQuery) -> Result<RunFilter, AppError> {
     Ok(RunFilter {
         flow_id: query.flow_id.as_deref().map(|id| uuid("flow_id", id)).transpose()?.map(FlowId),
         status: query.status.as_deref().map(status).transpose()?,
+        poison: query.poison,
         before: query.cursor.as_deref().map(|id| uuid("cursor", id)).transpose()?.map(RunId),
         limit,
     })

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use noukai_api::{ErrorCode, RunStatus, RunSummary, StepError, Tokens, TriggerType};
 use noukai_engine::ToolPause;
 use noukai_models::decimal_text;
-use noukai_store::{Lease, NewEvent, RunChange, RunFinish, RunRecord, RunWrite};
+use noukai_store::{KeptSince, Lease, NewEvent, RunChange, RunFinish, RunRecord, RunWrite};
 use rust_decimal::Decimal;
 
 use super::{
@@ -27,9 +27,9 @@ impl App {
     /// Ends the execute and step runs that an earlier process left running. Jobs go on by themselves.
     pub(crate) async fn recover(&self) -> Result<(), AppError> {
         let message = "the server stopped while the run was going on";
-        for run in self.store().recover().await? {
+        for run in self.store().recover(self.now()).await? {
             let id = run.id;
-            self.end_run(run, ErrorCode::Interrupted, message, None).await?;
+            self.end_run(run, Verdict::new(ErrorCode::Interrupted, message)).await?;
             tracing::info!(run = %id, "ended a run that was interrupted");
         }
         Ok(())
@@ -54,7 +54,7 @@ impl App {
     async fn conclude(&self, run: &RunRecord, message: &str) -> Result<(), AppError> {
         match self.store().run(run.project_id, run.id).await? {
             Some(stored) if stored.status == RunStatus::Running => {
-                self.end_run(stored, ErrorCode::InternalError, message, None).await
+                self.end_run(stored, Verdict::new(ErrorCode::InternalError, message)).await
             }
             // It was never stored, or has ended all the same.
             _ => Ok(()),
@@ -85,28 +85,28 @@ impl App {
             let runs = self.store().paused_since(paused_before, BATCH).await?;
             let last = runs.len() < BATCH as usize;
             for run in runs {
-                self.end_run(run, ErrorCode::Expired, "the run was paused for too long", None).await?;
+                self.end_run(run, Verdict::new(ErrorCode::Expired, "the run was paused for too long")).await?;
             }
             if last {
                 break;
             }
         }
         let kept = time::Duration::days(i64::from(limits.trace_retention_days));
-        let before = self.now().saturating_sub(kept);
-        while self.store().prune(before, self.now() - KEPT, BATCH).await? == BATCH {
+        let kept = KeptSince::all(self.now().saturating_sub(kept));
+        let mut pruned = self.store().prune_runs(kept, None, BATCH).await?;
+        while !pruned.done {
+            tokio::task::yield_now().await;
+            pruned = self.store().prune_runs(kept, pruned.seen, BATCH).await?;
+        }
+        while self.store().prune_keys(self.now() - KEPT, BATCH).await? == BATCH {
             tokio::task::yield_now().await;
         }
-        Ok(())
+        Ok(self.store().give_back_space().await?)
     }
 
-    /// Ends a run that cannot go on: nobody works on it, or only the holder of `lease`.
-    pub(crate) async fn end_run(
-        &self,
-        mut run: RunRecord,
-        code: ErrorCode,
-        message: &str,
-        lease: Option<Lease>,
-    ) -> Result<(), AppError> {
+    /// Ends a run that cannot go on: nobody works on it, or only the holder of the verdict's lease.
+    pub(crate) async fn end_run(&self, mut run: RunRecord, verdict: Verdict<'_>) -> Result<(), AppError> {
+        let Verdict { code, message, lease, poison } = verdict;
         // As it stands now: a worker may have stored more since it was claimed.
         run = self.store().run(run.project_id, run.id).await?.unwrap_or(run);
         let history = self.history(&run).await?;
@@ -117,7 +117,7 @@ impl App {
             None => self.next_step_of(&run, &history).await,
         };
         let at = self.now();
-        let end = Ending { code, message, blamed, sums: sums(&history, &used), at };
+        let end = Ending { code, message, blamed, sums: sums(&history, &used), at, poison };
         let mut events: Vec<Record> = dangling.iter().map(|row| closed(row, code, message, used.clone(), at)).collect();
         events.extend(end.records(&run));
         let finish = end.finish(&run);
@@ -176,6 +176,23 @@ impl App {
     }
 }
 
+/// Why a run ends that no pass ends.
+pub(crate) struct Verdict<'a> {
+    pub code: ErrorCode,
+    pub message: &'a str,
+    /// Where a worker ends its job.
+    pub lease: Option<Lease>,
+    /// Whether it is a job that never came to an end.
+    pub poison: bool,
+}
+
+impl<'a> Verdict<'a> {
+    /// Of a run that nobody works on.
+    pub const fn new(code: ErrorCode, message: &'a str) -> Self {
+        Self { code, message, lease: None, poison: false }
+    }
+}
+
 /// The step that a run's end is told at.
 struct Blamed {
     step: Arc<str>,
@@ -196,6 +213,7 @@ struct Ending<'a> {
     blamed: Option<Blamed>,
     sums: (Tokens, Decimal),
     at: time::OffsetDateTime,
+    poison: bool,
 }
 
 impl Ending<'_> {
@@ -235,6 +253,8 @@ impl Ending<'_> {
             // A step run that was cut off may be taken up again by its caller; one that expired may not.
             keep_inputs: run.trigger == TriggerType::Step && self.code != ErrorCode::Expired,
             clear_states: true,
+            keep_for_retry: run.trigger == TriggerType::Job,
+            poison: self.poison,
         }
     }
 

@@ -11,6 +11,7 @@ mod foreign;
 mod idempotency;
 mod limits;
 mod meta;
+mod overload;
 mod races;
 mod shutdown;
 mod streams;

@@ -7,6 +7,7 @@ pub(crate) mod idempotency;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod projects;
+pub(crate) mod queues;
 pub(crate) mod runs;
 pub(crate) mod upkeep;
 

@@ -31,5 +31,8 @@ pub(crate) const RUNS: &str = concat!("SELECT ", run_columns!(), " FROM runs r W
 /// through all of the project's.
 pub(crate) const OPEN: &str = " AND r.id IN (SELECT o.id FROM runs o WHERE o.completed_at IS NULL AND o.status = ";
 
+pub(crate) const POISON: &str =
+    " AND r.id IN (SELECT j.run_id FROM jobs j WHERE j.project_id = $1 AND j.poisoned_at IS NOT NULL)";
+
 pub(crate) const SESSION: &str =
     concat!("SELECT ", run_columns!(), " FROM runs r WHERE r.session_id = $1 ORDER BY r.id LIMIT $2");

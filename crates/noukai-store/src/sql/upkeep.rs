@@ -1,4 +1,4 @@
-//! Recovery and pruning.
+//! Recovery, pauses and pruning.
 
 use super::run_columns;
 
@@ -18,13 +18,21 @@ pub(crate) const PAUSED_SINCE: &str = concat!(
 );
 
 /// What ended before a time began before it, so its id is below that time's.
-pub(crate) const ENDED_BEFORE: &str = "SELECT id FROM runs WHERE id < $1 AND completed_at IS NOT NULL AND completed_at < $2 \
-    ORDER BY id LIMIT $3";
+pub(crate) const OLD: &str = "SELECT id, capture, session_id IS NOT NULL, completed_at FROM runs \
+    WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3";
 
-pub(crate) const DELETE_RUN: [&str; 5] = [
+/// A run may have been taken on again since it was found.
+pub(crate) const DELETE_RUN: &str = "DELETE FROM runs WHERE id = $1 AND completed_at IS NOT NULL";
+
+pub(crate) const DELETE_REST: [&str; 5] = [
     "DELETE FROM run_events WHERE run_id = $1",
     "DELETE FROM run_inputs WHERE run_id = $1",
     "DELETE FROM run_pauses WHERE run_id = $1",
     "DELETE FROM jobs WHERE run_id = $1",
-    "DELETE FROM runs WHERE id = $1",
+    "DELETE FROM job_faults WHERE run_id = $1",
 ];
+
+pub(crate) const KEPT_BEFORE: &str =
+    "SELECT run_id FROM jobs WHERE kept_at IS NOT NULL AND kept_at < $1 ORDER BY kept_at LIMIT $2";
+
+pub(crate) const NOT_KEPT: &str = "UPDATE jobs SET kept_at = NULL WHERE run_id = $1";

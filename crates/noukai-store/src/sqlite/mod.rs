@@ -14,6 +14,8 @@ mod log;
 mod migrations;
 mod open;
 mod projects;
+mod prune;
+mod queues;
 mod readers;
 mod rows;
 mod runs;

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use noukai_api::{CaptureMode, RunStatus, Scope, Tokens, TriggerType};
 
-use crate::{FlowId, ProjectId, RunId, RunRecord};
+use crate::{FaultKind, FlowId, ProjectId, RunId, RunRecord};
 
 /// Microseconds since the epoch.
 pub(super) struct Micros(pub(super) OffsetDateTime);
@@ -40,7 +40,7 @@ macro_rules! spelled {
         }
     )+};
 }
-spelled!(RunStatus, TriggerType, CaptureMode);
+spelled!(RunStatus, TriggerType, CaptureMode, FaultKind);
 
 fn unknown(what: &str, text: &str) -> FromSqlError {
     FromSqlError::Other(format!("no {what} is spelled {text:?}").into())

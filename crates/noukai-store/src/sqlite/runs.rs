@@ -111,6 +111,9 @@ fn filtered(db: &Connection, project: ProjectId, filter: &RunFilter) -> rusqlite
         narrow(&mut sql, &mut row, if open { sql::OPEN } else { " AND (r.status = " }, status);
         sql.push(')');
     }
+    if filter.poison {
+        sql.push_str(sql::POISON);
+    }
     if let Some(before) = &filter.before {
         narrow(&mut sql, &mut row, " AND r.id < ", &before.0);
     }

@@ -1,4 +1,4 @@
-//! Jobs: submit, poll, cancel.
+//! Jobs: submit, poll, cancel, and their queue.
 
 use axum::{
     extract::State,
@@ -70,4 +70,9 @@ pub(in crate::http) async fn cancel(
     PathOf(JobPath { flow, execution_id }): PathOf<JobPath>,
 ) -> Result<Response, ApiError> {
     reply::ok(&app.cancel_job(&caller, &flow, &execution_id).await?)
+}
+
+/// `GET /queue`: the jobs of the key's project.
+pub(in crate::http) async fn queue(State(app): State<App>, Authed(caller): Authed) -> Result<Response, ApiError> {
+    reply::ok(&app.queue(&caller).await?)
 }
