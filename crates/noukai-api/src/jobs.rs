@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::RunStatus;
 
-/// Reply of `POST .../jobs`. Once sent, the job survives a crash.
+/// Reply of `POST .../jobs` and `POST .../jobs/{executionId}/retry`. Once sent, the job survives a crash.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -18,6 +18,9 @@ pub struct JobAccepted {
     pub flow_id: String,
     /// Number of leaf blocks in the flow.
     pub block_count: u32,
+    /// The job that this one tries again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<String>,
 }
 
 /// Where a job stands.

@@ -2,6 +2,8 @@
 //!
 //! The only place that reads the environment.
 
+mod retention;
+
 use std::{
     env, fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -12,6 +14,9 @@ use std::{
 use noukai_api::{CaptureMode, Limits};
 use noukai_models::{OPENROUTER_URL, Secret};
 use serde::{Deserialize, Serialize};
+
+use self::retention::FileRetention;
+use crate::app::Retention;
 
 const PORT: u16 = 8080;
 const DATA: &str = ".noukai";
@@ -29,6 +34,8 @@ pub struct Config {
     pub provider: ProviderSettings,
     /// Bounds.
     pub limits: Limits,
+    /// How long what is kept.
+    pub retention: Retention,
     /// What traces keep where a flow does not say; `None`: as the organisation says.
     pub capture: Option<CaptureMode>,
     /// Organisation that flow files go to.
@@ -114,6 +121,7 @@ struct File {
     shutdown_seconds: Option<u64>,
     database: FileDatabase,
     provider: FileProvider,
+    retention: FileRetention,
     limits: toml::Table,
 }
 
@@ -173,6 +181,7 @@ impl Config {
                 .unwrap_or_else(|| DATA.into()),
             database: DatabaseConfig { survive_power_loss: file.database.survive_power_loss },
             provider,
+            retention: file.retention.merge(env, limits.trace_retention_days)?,
             limits,
             capture: flags.capture.or(file.trace_capture),
             org: flags.org.or_else(|| env("NOUKAI_ORG")).or(file.org).unwrap_or_else(|| "local".to_owned()),
@@ -228,6 +237,7 @@ impl Config {
                 api_key: self.provider.api_key.as_ref().map(|_| FileSecret(String::new())),
                 default_model: self.provider.default_model.clone(),
             },
+            retention: FileRetention::of(&self.retention),
             limits: toml::Table::try_from(snake(&self.limits)).unwrap_or_default(),
         };
         toml::to_string(&file).unwrap_or_else(|error| format!("# {error}\n"))
@@ -401,11 +411,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_said_is_kept_as_long_as_traces() {
+        let file = "[limits]\ntrace_retention_days = 9\n[retention]\nfull_days = 2\nsession_days = 90";
+        let config = load(file, &[("NOUKAI_RETENTION_REDACTED_DAYS", "3")], Overrides::default()).unwrap();
+        let expected =
+            Retention { full_days: 2, redacted_days: 3, session_days: Some(90), retry_days: 7, ..Retention::all(9) };
+        assert_eq!(config.retention, expected);
+        assert!(config.masked().contains("session_days = 90"), "{}", config.masked());
+    }
+
+    #[test]
     fn wrong_values_are_named() {
         for (file, part) in [
             ("workerz = 3", "workerz"),
             ("[limits]\ntolls = 3", "limits.tolls"),
             ("[limits]\ntools = -1", "limits.tools"),
+            ("[retention]\nfull_weeks = 2", "full_weeks"),
             ("[limits]\njob_attempts = 0", "limits.job_attempts"),
             ("[limits]\nconcurrent_jobs = 0", "limits.concurrent_jobs"),
             ("org = 'A'", "org"),

@@ -59,6 +59,7 @@ impl App {
             model,
             clock: Arc::new(SystemClock),
             limits: config.limits.clone(),
+            retention: config.retention.clone(),
             capture: config.capture,
             data: config.data.clone(),
         });

@@ -2,11 +2,11 @@
 
 use noukai_api::{ErrorCode, ExecuteReply, ExecuteRequest, JobAccepted, PausedReply, RunStatus, Scope, TriggerType};
 use noukai_engine::{Failure, ToolPause, wire_turns};
-use noukai_store::{NewJob, NewRun, RunRecord, RunWrite};
+use noukai_store::{NewEvent, NewJob, NewRun, RunId, RunRecord, RunWrite};
 
 use super::{
     App, AppError, Caller, FlowAddress,
-    inputs::{Sent, refuse_tools},
+    inputs::{RunInputs, Sent, refuse_tools},
     pass::{Ended, Pass},
 };
 
@@ -105,20 +105,32 @@ impl App {
         let (flow, inputs) = self.prepare(&pinned.flow, request.into())?;
         let capture = self.capture_mode(caller, &flow, trace);
         let run = self.new_run(caller, &pinned, TriggerType::Job, capture, options.session_id);
+        self.queue_run(run, &inputs, None, Vec::new()).await
+    }
+
+    /// Queues a run, perhaps one that tries another again and has some of its events.
+    pub(super) async fn queue_run(
+        &self,
+        run: RunRecord,
+        inputs: &RunInputs,
+        retry_of: Option<RunId>,
+        events: Vec<NewEvent>,
+    ) -> Result<JobAccepted, AppError> {
         let accepted = JobAccepted {
             execution_id: run.id.to_string(),
             status: "started".to_owned(),
             flow_id: run.flow_id.to_string(),
             block_count: run.step_count,
+            retry_of: retry_of.map(|id| id.to_string()),
         };
-        let job = NewJob { bounds: self.queue_bounds(), retry_of: None };
+        let job = NewJob { bounds: self.queue_bounds(), retry_of };
         let create = NewRun { inputs: Some(inputs.text()), job: Some(job), record: run };
         let write = RunWrite {
             project_id: create.record.project_id,
             run_id: create.record.id,
             create: Some(Box::new(create)),
             change: None,
-            events: Vec::new(),
+            events,
             fence: None,
         };
         self.store().append(write).stored().await.map_err(|error| self.queue_refusal(error))?;

@@ -82,7 +82,7 @@ impl App {
             event_kind: record.kind(),
             event_payload: Stored::text(record),
             at: self.now(),
-            keep_for_retry: true,
+            keep_for_retry: self.keeps_for_retry(),
         };
         let job = self.store().cancel_job(caller.scope(), found.run.id, cancellation).await?;
         self.inner.live.cancel(id);
@@ -114,7 +114,7 @@ impl App {
         })
     }
 
-    async fn owned_job(&self, caller: &Caller, flow: &str, id: RunId) -> Result<JobRecord, AppError> {
+    pub(super) async fn owned_job(&self, caller: &Caller, flow: &str, id: RunId) -> Result<JobRecord, AppError> {
         caller.require(Scope::Execute)?;
         let flow = self.flow_record(caller.scope(), flow).await?;
         let job = self.store().job(caller.scope(), id).await?;
@@ -193,7 +193,11 @@ impl App {
         let (tokens, cost) = history.used();
         run.tokens = tokens;
         run.cost_usd = Some(decimal_text(&cost));
-        let begin = if history.events.is_empty() { Begin::Start } else { Begin::Continue };
+        let begin = match (run.status, history.events.is_empty()) {
+            (RunStatus::Pending, true) => Begin::Start,
+            (RunStatus::Pending, false) => Begin::TakeOver,
+            _ => Begin::Continue,
+        };
         let why = (ErrorCode::Interrupted, "the server stopped while the step was going on");
         self.close_dangling(&mut run, &history, why, Some(job.lease.clone())).await?;
         let pass = Pass::fresh(run, flow, inputs, None);
@@ -219,7 +223,7 @@ fn cancelled_record(error: StepError) -> Record {
     Record::ended_early(summary)
 }
 
-fn job_id(id: &str) -> Result<RunId, AppError> {
+pub(super) fn job_id(id: &str) -> Result<RunId, AppError> {
     Uuid::parse_str(id).map(RunId).map_err(|_| job_not_found())
 }
 

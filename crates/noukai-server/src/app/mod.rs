@@ -7,6 +7,7 @@ mod admission;
 mod attempts;
 mod auth;
 mod capture;
+mod carry;
 mod error;
 mod execute;
 mod flows;
@@ -21,6 +22,8 @@ mod record;
 mod recorder;
 mod redact;
 mod resume;
+mod retention;
+mod retry;
 mod sessions;
 mod step;
 mod traces;
@@ -39,6 +42,8 @@ use noukai_api::{CaptureMode, Limits};
 use noukai_engine::{Clock, Model};
 use noukai_store::Store;
 pub use observer::{EventStream, SeqEvent};
+pub use retention::Retention;
+pub use retry::{RetryFrom, RetryOptions, RetryVersion};
 use time::OffsetDateTime;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -53,6 +58,7 @@ pub(crate) struct Parts {
     pub model: Arc<dyn Model>,
     pub clock: Arc<dyn Clock>,
     pub limits: Limits,
+    pub retention: Retention,
     /// Overrides the organisation's capture mode (`noukai dev`).
     pub capture: Option<CaptureMode>,
     pub data: PathBuf,

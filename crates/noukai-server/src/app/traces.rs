@@ -3,6 +3,7 @@
 use futures::{StreamExt, stream};
 use noukai_api::{
     CaptureMode, ErrorCode, FlowRun, FlowRunList, RunStatus, Scope, StepAttempts, StepStatus, StepTrace, Trace,
+    TriggerType,
 };
 use noukai_store::{FlowId, RunFilter, RunId, RunRecord};
 use uuid::Uuid;
@@ -60,7 +61,7 @@ impl App {
     /// # Errors
     /// `RUN_NOT_FOUND`, the same for foreign runs as for missing ones; `FLOW_NOT_FOUND` where a flow is named.
     pub async fn flow_run(&self, caller: &Caller, flow: Option<&str>, id: &str) -> Result<FlowRun, AppError> {
-        Ok(flow_run(&self.owned_run(caller, flow, id).await?))
+        self.linked(&self.owned_run(caller, flow, id).await?).await
     }
 
     /// One run with the latest attempt of each step.
@@ -71,7 +72,19 @@ impl App {
         let run = self.owned_run(caller, flow, id).await?;
         let rows = self.shown_rows(&run).await?;
         let steps = step_traces(&latest(rows));
-        Ok(Trace { flow_run: flow_run(&run), steps })
+        Ok(Trace { flow_run: self.linked(&run).await?, steps })
+    }
+
+    /// A run with the jobs it retries and is retried by.
+    async fn linked(&self, run: &RunRecord) -> Result<FlowRun, AppError> {
+        let shown = flow_run(run);
+        if run.trigger != TriggerType::Job {
+            return Ok(shown);
+        }
+        let job = self.store().job(run.project_id, run.id).await?;
+        let id = |id: RunId| id.to_string();
+        let (of, by) = job.map_or((None, None), |job| (job.retry_of.map(id), job.retried_by.map(id)));
+        Ok(FlowRun { retry_of: of, retried_by: by, ..shown })
     }
 
     /// One step of a run.
@@ -274,6 +287,8 @@ pub(crate) fn flow_run(run: &RunRecord) -> FlowRun {
         session_id: run.session_id.clone(),
         tokens: (run.tokens.total > 0).then_some(run.tokens),
         cost_usd: run.cost_usd.clone(),
+        retry_of: None,
+        retried_by: None,
     }
 }
 
@@ -302,5 +317,6 @@ fn step_trace(row: &StepRow, loop_index: Option<u32>) -> StepTrace {
         input_size_bytes: (!skipped).then_some(row.input.bytes),
         output_size_bytes: row.output.as_ref().map(|output| output.bytes),
         truncated: row.truncated(),
+        carried: row.carried,
     }
 }

@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use noukai_api::{ErrorCode, RunStatus, RunSummary, StepError, Tokens, TriggerType};
 use noukai_engine::ToolPause;
 use noukai_models::decimal_text;
-use noukai_store::{KeptSince, Lease, NewEvent, RunChange, RunFinish, RunRecord, RunWrite};
+use noukai_store::{Lease, NewEvent, RunChange, RunFinish, RunRecord, RunWrite};
 use rust_decimal::Decimal;
 
 use super::{
     App, AppError,
     history::{History, StepRow},
-    idempotency::KEPT,
     record::{Failed, Record, Stored, Used, micros},
+    retention::Pruning,
 };
 
 /// How often upkeep is done.
@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Waits before a run's end is tried to be stored again.
 const CONCLUDE_AFTER: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
 const CONCLUDE_EVERY: Duration = Duration::from_secs(10);
-/// Rows that go at once, so that upkeep never holds up runs.
+/// Runs that are ended at once, so that upkeep never holds up others.
 const BATCH: u32 = 200;
 
 impl App {
@@ -65,21 +65,18 @@ impl App {
     pub(crate) async fn keep_up(self) {
         let stopping = self.stopping().clone();
         let mut every = tokio::time::interval(EVERY);
-        loop {
-            tokio::select! {
-                _ = every.tick() => {}
-                () = stopping.cancelled() => return,
-            }
-            if let Err(error) = self.tidy_up().await {
+        let mut pruning = Pruning::default();
+        while stopping.run_until_cancelled(every.tick()).await.is_some() {
+            let Some(done) = stopping.run_until_cancelled(self.tidy_up(&mut pruning)).await else { return };
+            if let Err(error) = done {
                 tracing::warn!(%error, context = error.context.as_deref(), "upkeep failed; it is tried again");
             }
         }
     }
 
     /// Ends runs whose callers did not come back, and deletes what is past its time.
-    pub(crate) async fn tidy_up(&self) -> Result<(), AppError> {
-        let limits = self.limits();
-        let seconds = i64::try_from(limits.pause_seconds).unwrap_or(i64::MAX / 2);
+    async fn tidy_up(&self, pruning: &mut Pruning) -> Result<(), AppError> {
+        let seconds = i64::try_from(self.limits().pause_seconds).unwrap_or(i64::MAX / 2);
         let paused_before = self.now().saturating_sub(time::Duration::seconds(seconds));
         loop {
             let runs = self.store().paused_since(paused_before, BATCH).await?;
@@ -91,17 +88,7 @@ impl App {
                 break;
             }
         }
-        let kept = time::Duration::days(i64::from(limits.trace_retention_days));
-        let kept = KeptSince::all(self.now().saturating_sub(kept));
-        let mut pruned = self.store().prune_runs(kept, None, BATCH).await?;
-        while !pruned.done {
-            tokio::task::yield_now().await;
-            pruned = self.store().prune_runs(kept, pruned.seen, BATCH).await?;
-        }
-        while self.store().prune_keys(self.now() - KEPT, BATCH).await? == BATCH {
-            tokio::task::yield_now().await;
-        }
-        Ok(self.store().give_back_space().await?)
+        self.prune(pruning).await
     }
 
     /// Ends a run that cannot go on: nobody works on it, or only the holder of the verdict's lease.
@@ -117,7 +104,8 @@ impl App {
             None => self.next_step_of(&run, &history).await,
         };
         let at = self.now();
-        let end = Ending { code, message, blamed, sums: sums(&history, &used), at, poison };
+        let kept = run.trigger == TriggerType::Job && self.keeps_for_retry();
+        let end = Ending { code, message, blamed, sums: sums(&history, &used), at, kept, poison };
         let mut events: Vec<Record> = dangling.iter().map(|row| closed(row, code, message, used.clone(), at)).collect();
         events.extend(end.records(&run));
         let finish = end.finish(&run);
@@ -213,6 +201,7 @@ struct Ending<'a> {
     blamed: Option<Blamed>,
     sums: (Tokens, Decimal),
     at: time::OffsetDateTime,
+    kept: bool,
     poison: bool,
 }
 
@@ -253,7 +242,7 @@ impl Ending<'_> {
             // A step run that was cut off may be taken up again by its caller; one that expired may not.
             keep_inputs: run.trigger == TriggerType::Step && self.code != ErrorCode::Expired,
             clear_states: true,
-            keep_for_retry: run.trigger == TriggerType::Job,
+            keep_for_retry: self.kept,
             poison: self.poison,
         }
     }

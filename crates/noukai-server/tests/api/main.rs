@@ -13,6 +13,7 @@ mod limits;
 mod meta;
 mod overload;
 mod races;
+mod retry;
 mod shutdown;
 mod streams;
 mod traces;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use noukai_api::Scope;
 use noukai_models::Secret;
-use noukai_server::{Config, DatabaseConfig, KeyRequest, Project, ProviderSettings, Server};
+use noukai_server::{Config, DatabaseConfig, KeyRequest, Project, ProviderSettings, Retention, Server};
 use reqwest::{Body, Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -120,6 +120,7 @@ fn config(dir: &TempDir) -> Config {
             default_model: None,
         },
         limits: noukai_api::Limits::default(),
+        retention: Retention::all(30),
         capture: Some(noukai_api::CaptureMode::Full),
         org: "acme".to_owned(),
         project: "demo".to_owned(),
