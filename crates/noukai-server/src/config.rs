@@ -46,6 +46,8 @@ pub struct Config {
     pub flows: Option<PathBuf>,
     /// Jobs run at the same time.
     pub workers: usize,
+    /// How long a server that was told to stop still takes on what is new, while it says that it is not ready.
+    pub drain: Duration,
     /// How long a stopping server waits for what is under way.
     pub grace: Duration,
 }
@@ -117,6 +119,8 @@ struct File {
     trace_capture: Option<CaptureMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     workers: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain_seconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shutdown_seconds: Option<u64>,
     database: FileDatabase,
@@ -192,6 +196,7 @@ impl Config {
                 .unwrap_or_else(|| "dev".to_owned()),
             flows: flags.flows.or_else(|| env("NOUKAI_FLOWS").map(Into::into)).or(file.flows),
             workers: number(env, "NOUKAI_WORKERS")?.or(file.workers).unwrap_or(64),
+            drain: Duration::from_secs(number(env, "NOUKAI_DRAIN_SECONDS")?.or(file.drain_seconds).unwrap_or(0)),
             grace: Duration::from_secs(number(env, "NOUKAI_SHUTDOWN_SECONDS")?.or(file.shutdown_seconds).unwrap_or(30)),
         };
         config.check()?;
@@ -230,6 +235,7 @@ impl Config {
             project: Some(self.project.clone()),
             trace_capture: self.capture,
             workers: Some(self.workers),
+            drain_seconds: Some(self.drain.as_secs()),
             shutdown_seconds: Some(self.grace.as_secs()),
             database: FileDatabase { survive_power_loss: self.database.survive_power_loss },
             provider: FileProvider {

@@ -5,5 +5,8 @@
 mod commands;
 mod demo;
 mod dev;
+mod model;
+mod recovery;
 mod reload;
+mod shutdown;
 mod support;

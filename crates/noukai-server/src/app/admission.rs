@@ -8,7 +8,7 @@ use noukai_store::{QueueBounds, QueueScope, StoreError};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::{App, AppError, Caller};
+use super::{App, AppError, Caller, stopping};
 
 /// When a run that found no place may try again.
 const RUN_ENDS: Duration = Duration::from_secs(1);
@@ -83,6 +83,9 @@ impl Drop for Permit {
 impl App {
     /// A place for one more run of the project.
     pub(crate) fn admit(&self, project: Uuid) -> Result<Permit, AppError> {
+        if self.stopping().is_cancelled() {
+            return Err(stopping());
+        }
         self.inner.admission.admit(project).map_err(|full| match full {
             Full::Project => {
                 let most = self.limits().concurrent_runs;

@@ -74,6 +74,7 @@ impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => Self::overloaded("the write queue is full; try again in a moment"),
+            StoreError::Closed => super::stopping(),
             StoreError::QueueFull(_) => Self::overloaded("the queue of jobs is full; try again in a moment"),
             StoreError::Conflict(message) => Self::new(ErrorCode::Conflict, message),
             other => Self::internal(other),

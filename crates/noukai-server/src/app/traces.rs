@@ -204,12 +204,13 @@ impl Follower {
         None
     }
 
-    /// Waits for news; false where the server stops.
+    /// Waits for news; false where there will be none. What is stored until then is shown first.
     async fn wait(&mut self) -> bool {
-        let stopping = self.app.stopping().clone();
+        let closing = self.app.closing().clone();
         tokio::select! {
+            biased;
             changed = self.changed.changed() => changed.is_ok(),
-            () = stopping.cancelled() => false,
+            () = closing.cancelled() => false,
         }
     }
 

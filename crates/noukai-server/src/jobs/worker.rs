@@ -97,14 +97,21 @@ impl Workers {
         count
     }
 
+    /// Resolves once the server stops and no job is worked on any more. Until then others must not take the jobs.
+    async fn done(&self) {
+        self.app.stopping().cancelled().await;
+        let _ = self.slots.acquire_many(self.most).await;
+    }
+
     async fn keep_leases(self: Arc<Self>) {
-        let stopping = self.app.stopping().clone();
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let done = self.done();
+        let mut done = std::pin::pin!(done);
         loop {
             tokio::select! {
                 _ = beat.tick() => {}
-                () = stopping.cancelled() => return,
+                () = &mut done => return,
             }
             match self.app.store().heartbeat(self.owner, self.app.now() + LEASE).await {
                 Ok(cancelled) => cancelled.into_iter().for_each(|id| self.app.cancel_live(id)),

@@ -126,6 +126,7 @@ fn config(dir: &TempDir) -> Config {
         project: "demo".to_owned(),
         flows: None,
         workers: 4,
+        drain: Duration::ZERO,
         grace: Duration::from_secs(5),
     }
 }
