@@ -18,6 +18,9 @@ pub enum StoreError {
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
+    /// The database does not answer at this moment; the call may be repeated.
+    #[error("the database does not answer: {0}")]
+    Unreachable(String),
     /// The file is no database of ours, or damaged. The message says what to do.
     #[error("{0}")]
     Unusable(String),

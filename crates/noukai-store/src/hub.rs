@@ -30,6 +30,16 @@ impl Effects {
         self.jobs = true;
     }
 
+    /// The runs of which something was stored.
+    pub(crate) fn runs(&self) -> &[RunId] {
+        &self.runs
+    }
+
+    /// Whether a job may be claimed.
+    pub(crate) const fn jobs(&self) -> bool {
+        self.jobs
+    }
+
     /// Where it stands, to come back to.
     pub(crate) fn mark(&self) -> (usize, bool) {
         (self.runs.len(), self.jobs)
@@ -79,11 +89,25 @@ impl Hub {
             self.wake(id);
         }
         if std::mem::take(&mut effects.jobs) {
-            self.jobs.send_modify(|count| *count = count.wrapping_add(1));
+            self.wake_jobs();
         }
     }
 
-    fn wake(&self, id: RunId) {
+    /// Wakes those who wait for jobs.
+    pub(crate) fn wake_jobs(&self) {
+        self.jobs.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Wakes everyone.
+    pub(crate) fn wake_all(&self) {
+        for shard in &self.shards {
+            shard.lock().senders.values().for_each(|sender| sender.send_modify(|count| *count = count.wrapping_add(1)));
+        }
+        self.wake_jobs();
+    }
+
+    /// Wakes those who wait for a run.
+    pub(crate) fn wake(&self, id: RunId) {
         let mut shard = self.shard(id).lock();
         let Some(sender) = shard.senders.get(&id) else { return };
         if sender.receiver_count() == 0 {

@@ -1,16 +1,18 @@
 //! One narrow trait per subject. Tenant scope comes first in every call that a caller's input reaches; the few
 //! calls without one say why.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use noukai_api::CaptureMode;
 use time::OffsetDateTime;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 use uuid::Uuid;
 
 use crate::{
-    Begun, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, IdempotencyKey, JobRecord, KeptSince,
-    KeyRecord, Lease, ProjectId, ProjectRecord, Pruned, QueueRecord, Release, Resumed, RunFilter, RunId, RunRecord,
-    RunWrite, StoreError, StoredReply, VersionRecord,
+    Beat, Begun, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, IdempotencyKey, JobRecord,
+    KeptSince, KeyRecord, Lease, News, NodeRecord, ProjectId, ProjectRecord, Pruned, QueueRecord, Release, Resumed,
+    RunFilter, RunId, RunRecord, RunWrite, StoreError, StoredReply, VersionRecord,
 };
 
 /// Everything a server needs of one database.
@@ -245,9 +247,12 @@ pub trait Upkeep: Send + Sync {
     /// Whether the database answers and its schema is current.
     async fn ready(&self) -> Result<(), StoreError>;
 
-    /// Called once at the start of a server that owns the database alone: leases of earlier processes are void, which
-    /// is noted as a fault of their jobs at `at`; keys without a reply are forgotten; the execute and step runs that were
-    /// `running` are returned, for the caller to finish them.
+    /// Takes over what servers left behind that are no more: their leases are void, which is noted as a fault of their
+    /// jobs at `at`; their keys without a reply are forgotten; the execute and step runs that they were running are
+    /// returned, for the caller to finish them.
+    ///
+    /// A database that one server owns ([`Upkeep::nodes`] is `None`) takes every earlier server for dead: called once,
+    /// at the start. Where several share it, those are dead whose [`Nodes::beat`] is overdue: called again and again.
     async fn recover(&self, at: OffsetDateTime) -> Result<Vec<RunRecord>, StoreError>;
 
     /// Runs paused since before `before`, at most `limit`; unscoped.
@@ -267,8 +272,33 @@ pub trait Upkeep: Send + Sync {
     /// Gives free space back to the file system, some of it, in small steps. Nothing where the database does so itself.
     async fn give_back_space(&self) -> Result<(), StoreError>;
 
+    /// What servers that share the database need of each other; `None` where one owns it.
+    fn nodes(&self) -> Option<&dyn Nodes> {
+        None
+    }
+
     /// Waits for everything queued to be stored, then closes: every later call fails with [`StoreError::Closed`].
     async fn close(&self);
+}
+
+/// Servers that share a database.
+#[async_trait]
+pub trait Nodes: Send + Sync {
+    /// This server among them; also the owner of its jobs' leases, or they count as a dead one's.
+    fn id(&self) -> Uuid;
+
+    /// Says that this server lives, and will for the given time to come, by the database's clock. Of the record, the
+    /// id and the end are the store's own.
+    async fn beat(&self, node: &NodeRecord, alive: Duration) -> Result<Beat, StoreError>;
+
+    /// All that are known, the dead included until nothing is left of what they did; oldest first.
+    async fn list(&self) -> Result<Vec<NodeRecord>, StoreError>;
+
+    /// This server has ended what it did and goes.
+    async fn leave(&self) -> Result<(), StoreError>;
+
+    /// What other servers do that this one's memory has to know of. One that lags behind looks anew.
+    fn news(&self) -> broadcast::Receiver<News>;
 }
 
 /// A promise that a write is stored. Dropping it does not undo the write.

@@ -360,3 +360,31 @@ pub struct IdempotencyKey {
     /// As sent.
     pub key: String,
 }
+
+/// A server among those that share a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// The node: a new one with each start.
+    pub id: Uuid,
+    /// For people: where it runs.
+    pub name: String,
+    /// `serve` or `worker`.
+    pub kind: String,
+    /// The release it runs.
+    pub release: String,
+    /// When it began.
+    pub started_at: OffsetDateTime,
+    /// Given up for dead from then on, by the database's clock.
+    pub alive_until: OffsetDateTime,
+}
+
+/// What a node learns when it says that it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beat {
+    /// The database's time.
+    pub now: OffsetDateTime,
+    /// How many others live.
+    pub others: u32,
+    /// How many others are dead and may have left something behind.
+    pub dead: u32,
+}

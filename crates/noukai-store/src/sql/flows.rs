@@ -43,3 +43,6 @@ pub(crate) const SET_PRODUCTION: &str = "UPDATE flows SET production_version = $
 
 pub(crate) const LOG_PRODUCTION: &str = "INSERT INTO production_log (project_id, flow_id, number, author, created_at) \
     VALUES ($1, $2, $3, $4, $5)";
+
+/// SQLite's one writer needs no lock.
+pub(crate) const LOCK_POSTGRES: &str = "SELECT 1 FROM flows WHERE project_id = $1 AND id = $2 FOR NO KEY UPDATE";

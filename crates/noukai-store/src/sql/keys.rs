@@ -22,3 +22,6 @@ pub(crate) const ALL: &str = select!("WHERE project_id = $1 ORDER BY created_at 
 
 pub(crate) const REVOKE: &str = "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) \
     WHERE project_id = $2 AND key_id = $3 RETURNING revoked_at";
+
+/// One adds a key at a time; SQLite's one writer needs no lock for it.
+pub(crate) const LOCK_POSTGRES: &str = "SELECT 1 FROM projects WHERE id = $1 FOR NO KEY UPDATE";

@@ -26,7 +26,7 @@ pub(super) fn claim(db: &Connection, claim: &Claim) -> Result<Vec<ClaimedJob>, S
 
 /// Jobs whose lease ran out, and those that were delayed until now.
 fn take_lapsed(db: &Connection, claim: &Claim) -> Result<Vec<Uuid>, StoreError> {
-    let mut lapsed = db.prepare_cached(sql::LAPSED)?;
+    let mut lapsed = db.prepare_cached(sql::LAPSED_SQLITE)?;
     let row = params![Micros(claim.now), claim.limit];
     let found = lapsed.query_map(row, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let found = found.collect::<Result<Vec<(Uuid, Uuid, bool)>, _>>()?;
@@ -34,7 +34,7 @@ fn take_lapsed(db: &Connection, claim: &Claim) -> Result<Vec<Uuid>, StoreError> 
         if !idle {
             note(db, *id, claim.now, FaultKind::Lapsed, None)?;
         }
-        db.prepare_cached(sql::TAKE)?.execute(params![claim.owner, Micros(claim.lease_until), id])?;
+        db.prepare_cached(sql::TAKE_SQLITE)?.execute(params![claim.owner, Micros(claim.lease_until), id])?;
         queues::take(db, *project, 0, u32::from(*idle), claim.now)?;
     }
     Ok(found.into_iter().map(|(id, _, _)| id).collect())
@@ -43,7 +43,7 @@ fn take_lapsed(db: &Connection, claim: &Claim) -> Result<Vec<Uuid>, StoreError> 
 /// The first of a project's that wait. `RETURNING` promises no order, so they are put in theirs.
 fn take_next(db: &Connection, claim: &Claim, project: Uuid, count: u32) -> Result<Vec<Uuid>, StoreError> {
     let row = params![claim.owner, Micros(claim.lease_until), project, count];
-    let mut take = db.prepare_cached(sql::TAKE_NEXT)?;
+    let mut take = db.prepare_cached(sql::TAKE_NEXT_SQLITE)?;
     let taken = take.query_map(row, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut taken = taken.collect::<Result<Vec<(i64, Uuid)>, _>>()?;
     taken.sort_unstable();
@@ -54,7 +54,7 @@ fn take_next(db: &Connection, claim: &Claim, project: Uuid, count: u32) -> Resul
 
 /// The runs whose cancellation was asked for.
 pub(super) fn heartbeat(db: &Connection, owner: Uuid, lease_until: OffsetDateTime) -> Result<Vec<RunId>, StoreError> {
-    let mut prolong = db.prepare_cached(sql::HEARTBEAT)?;
+    let mut prolong = db.prepare_cached(sql::HEARTBEAT_SQLITE)?;
     let held = prolong.query_map(params![Micros(lease_until), owner], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let held = held.collect::<Result<Vec<(Uuid, bool)>, _>>()?;
     Ok(held.into_iter().filter(|(_, cancel)| *cancel).map(|(id, _)| RunId(id)).collect())
@@ -89,7 +89,7 @@ pub(super) fn release(
 /// Voids every lease there is.
 pub(super) fn release_all(db: &Connection, effects: &mut Effects, at: OffsetDateTime) -> Result<(), StoreError> {
     let row = params![Micros(at), FaultKind::Stopped.as_str(), None::<&str>];
-    db.prepare_cached(sql::NOTE_ALL)?.execute(row)?;
+    db.prepare_cached(sql::NOTE_ALL_SQLITE)?.execute(row)?;
     if db.prepare_cached(sql::RELEASE_ALL_SQLITE)?.execute([])? > 0 {
         queues::give_all_back(db)?;
         effects.job();
@@ -118,7 +118,7 @@ fn fault(row: &Row<'_>) -> rusqlite::Result<JobFault> {
 }
 
 fn claimed(db: &Connection, id: Uuid) -> Result<ClaimedJob, StoreError> {
-    let (mut job, faults): (ClaimedJob, u32) = db.prepare_cached(sql::CLAIMED)?.query_row([id], |row| {
+    let (mut job, faults): (ClaimedJob, u32) = db.prepare_cached(sql::CLAIMED_SQLITE)?.query_row([id], |row| {
         let job = ClaimedJob {
             run: rows::run(row)?,
             inputs: row.get(RUN_COLUMNS)?,

@@ -20,7 +20,7 @@ impl Idempotency for SqliteStore {
         let (key, body_hash) = (key.clone(), body_hash.to_owned());
         self.write(move |db, _| {
             let row = params![key.project_id.0, key.route, key.key, body_hash, Micros(at), Micros(expired_before)];
-            if db.prepare_cached(sql::BEGIN)?.exists(row)? { Ok(Begun::First) } else { before(db, &key) }
+            if db.prepare_cached(sql::BEGIN_SQLITE)?.exists(row)? { Ok(Begun::First) } else { before(db, &key) }
         })
         .await
     }
@@ -29,7 +29,7 @@ impl Idempotency for SqliteStore {
         let (key, reply) = (key.clone(), reply.clone());
         self.write(move |db, _| {
             let row = params![reply.status, reply.content_type, reply.body, key.project_id.0, key.route, key.key];
-            match db.prepare_cached(sql::FINISH)?.execute(row)? {
+            match db.prepare_cached(sql::FINISH_SQLITE)?.execute(row)? {
                 0 => Err(StoreError::Conflict("the idempotency key waits for no reply".into())),
                 _ => Ok(()),
             }
@@ -40,7 +40,7 @@ impl Idempotency for SqliteStore {
     async fn abandon(&self, key: &IdempotencyKey) -> Result<(), StoreError> {
         let key = key.clone();
         self.write(move |db, _| {
-            db.prepare_cached(sql::ABANDON)?.execute(params![key.project_id.0, key.route, key.key])?;
+            db.prepare_cached(sql::ABANDON_SQLITE)?.execute(params![key.project_id.0, key.route, key.key])?;
             Ok(())
         })
         .await

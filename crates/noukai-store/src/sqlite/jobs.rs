@@ -1,7 +1,6 @@
 //! Jobs as their callers see them: polled, cancelled, counted. Leases are in `claims`; creation and end in `append`.
 
 use async_trait::async_trait;
-use noukai_api::RunStatus;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -13,8 +12,8 @@ use super::{
 };
 use crate::sql::jobs as sql;
 use crate::{
-    Cancellation, Claim, ClaimedJob, JobRecord, Jobs, Lease, NewEvent, ProjectId, QueueRecord, Release, RunChange,
-    RunFinish, RunId, RunRecord, RunWrite, StoreError, hub::Effects, sql::RUN_COLUMNS,
+    Cancellation, Claim, ClaimedJob, JobRecord, Jobs, Lease, ProjectId, QueueRecord, Release, RunId, StoreError,
+    hub::Effects, sql::RUN_COLUMNS,
 };
 
 #[async_trait]
@@ -104,36 +103,9 @@ fn cancel(
     let asked = find(db, project, id)?;
     match asked {
         Some(job) if idle => {
-            append::apply(db, effects, &last_write(&job.run, cancellation))?;
+            append::apply(db, effects, &cancellation.last_write(&job.run))?;
             find(db, project, id)
         }
         asked => Ok(asked),
-    }
-}
-
-fn last_write(run: &RunRecord, cancellation: &Cancellation) -> RunWrite {
-    let payload = cancellation.event_payload.clone();
-    let event = NewEvent { seq: run.last_seq + 1, kind: cancellation.event_kind, payload, state: None };
-    let duration = (cancellation.at - run.started_at).whole_milliseconds().max(0);
-    let finish = RunFinish {
-        status: RunStatus::Cancelled,
-        at: cancellation.at,
-        duration_ms: u64::try_from(duration).unwrap_or(u64::MAX),
-        tokens: run.tokens,
-        cost_usd: run.cost_usd.clone(),
-        error: Some(cancellation.error.clone()),
-        job_result: None,
-        keep_inputs: false,
-        clear_states: true,
-        keep_for_retry: cancellation.keep_for_retry,
-        poison: false,
-    };
-    RunWrite {
-        project_id: run.project_id,
-        run_id: run.id,
-        create: None,
-        change: Some(RunChange::Finished(Box::new(finish))),
-        events: vec![event],
-        fence: None,
     }
 }

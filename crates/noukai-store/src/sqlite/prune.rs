@@ -60,7 +60,7 @@ pub(super) async fn runs(
 
 /// Runs in order, and whether each may go.
 fn look(db: &Connection, kept: &KeptSince, after: Option<RunId>) -> rusqlite::Result<Vec<(RunId, bool)>> {
-    let row = params![after.map_or(Uuid::nil(), |id| id.0), first_id_after(kept.latest()), LOOK];
+    let row = params![after.map_or(Uuid::nil(), |id| id.0), sql::first_id_after(kept.latest()), LOOK];
     db.prepare_cached(sql::OLD)?.query_map(row, |row| old(row, kept))?.collect()
 }
 
@@ -70,19 +70,13 @@ fn old(row: &Row<'_>, kept: &KeptSince) -> rusqlite::Result<(RunId, bool)> {
     Ok((RunId(row.get(0)?), over))
 }
 
-/// Above every id made up to the millisecond of `time`: the first 48 bits of an id are the milliseconds of its making.
-fn first_id_after(time: OffsetDateTime) -> Uuid {
-    let millis = u64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000) + 1).unwrap_or(0);
-    Uuid::from_u128(u128::from(millis.min((1 << 48) - 1)) << 80)
-}
-
 fn delete(db: &Connection, runs: &[RunId]) -> rusqlite::Result<u32> {
     let mut gone = 0;
     for run in runs {
-        if db.prepare_cached(sql::DELETE_RUN)?.execute([run.0])? == 0 {
+        if db.prepare_cached(sql::DELETE_RUN_SQLITE)?.execute([run.0])? == 0 {
             continue;
         }
-        for sql in sql::DELETE_REST {
+        for sql in sql::DELETE_REST_SQLITE {
             db.prepare_cached(sql)?.execute([run.0])?;
         }
         gone += 1;
@@ -92,12 +86,12 @@ fn delete(db: &Connection, runs: &[RunId]) -> rusqlite::Result<u32> {
 
 /// What was kept for a retry of jobs that ended before a time.
 pub(super) fn retries(db: &Connection, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
-    let mut old = db.prepare_cached(sql::KEPT_BEFORE)?;
+    let mut old = db.prepare_cached(sql::KEPT_BEFORE_SQLITE)?;
     let ids = old.query_map(params![Micros(before), limit], |row| row.get(0))?;
     let ids = ids.collect::<Result<Vec<Uuid>, _>>()?;
     for id in &ids {
         append::forget_kept(db, *id)?;
-        db.prepare_cached(sql::NOT_KEPT)?.execute([id])?;
+        db.prepare_cached(sql::NOT_KEPT_SQLITE)?.execute([id])?;
     }
     Ok(u32::try_from(ids.len()).unwrap_or(u32::MAX))
 }

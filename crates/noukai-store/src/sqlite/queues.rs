@@ -21,17 +21,17 @@ pub(super) fn admit(db: &Connection, project: ProjectId, job: &NewJob) -> Result
         return Err(full);
     }
     let row = params![project.0, bounds.project];
-    db.prepare_cached(sql::ADMIT)?.query_row(row, |row| row.get(0)).optional()?.ok_or(full)
+    db.prepare_cached(sql::ADMIT_SQLITE)?.query_row(row, |row| row.get(0)).optional()?.ok_or(full)
 }
 
 fn total(db: &Connection) -> rusqlite::Result<u64> {
-    let total: i64 = db.prepare_cached(sql::TOTAL)?.query_row([], |row| row.get(0))?;
+    let total: i64 = db.prepare_cached(sql::TOTAL_SQLITE)?.query_row([], |row| row.get(0))?;
     Ok(total.max(0).unsigned_abs())
 }
 
 /// A job is about to end.
 pub(super) fn leave(db: &Connection, project: ProjectId, run: RunId) -> rusqlite::Result<()> {
-    db.prepare_cached(sql::LEAVE)?.execute(params![run.0, project.0]).map(drop)
+    db.prepare_cached(sql::LEAVE_SQLITE)?.execute(params![run.0, project.0]).map(drop)
 }
 
 /// Jobs were claimed: so many that waited, so many that nobody was working on.
@@ -52,7 +52,7 @@ pub(super) fn give_back(db: &Connection, project: Uuid, waits: bool) -> rusqlite
 
 /// Every claimed job was given back.
 pub(super) fn give_all_back(db: &Connection) -> rusqlite::Result<()> {
-    db.prepare_cached(sql::GIVE_ALL_BACK)?.execute([]).map(drop)
+    db.prepare_cached(sql::GIVE_ALL_BACK_SQLITE)?.execute([]).map(drop)
 }
 
 /// How many jobs of which projects are next: at most `limit` of all and `per_project` at work of each. Each next job

@@ -98,33 +98,12 @@ fn event(row: &Row<'_>) -> rusqlite::Result<EventRecord> {
     Ok(EventRecord { seq: count(row, 0)?, kind: row.get(1)?, payload: row.get(2)?, state: row.get(3)? })
 }
 
-/// Each combination of filters has its own text, so that each finds its index.
 fn filtered(db: &Connection, project: ProjectId, filter: &RunFilter) -> rusqlite::Result<Vec<RunRecord>> {
     let status = filter.status.map(|status| status.as_str());
-    let mut sql = String::from(sql::RUNS);
     let mut row: Vec<&dyn ToSql> = vec![&project.0];
-    if let Some(flow) = &filter.flow_id {
-        narrow(&mut sql, &mut row, " AND r.flow_id = ", &flow.0);
-    }
-    if let Some(status) = &status {
-        let open = filter.status.is_some_and(|status| !status.is_final());
-        narrow(&mut sql, &mut row, if open { sql::OPEN } else { " AND (r.status = " }, status);
-        sql.push(')');
-    }
-    if filter.poison {
-        sql.push_str(sql::POISON);
-    }
-    if let Some(before) = &filter.before {
-        narrow(&mut sql, &mut row, " AND r.id < ", &before.0);
-    }
-    narrow(&mut sql, &mut row, " ORDER BY r.id DESC LIMIT ", &filter.limit);
-    many(db, &sql, &row)
-}
-
-/// `clause` is this file's own text, never a caller's.
-fn narrow<'a>(sql: &mut String, row: &mut Vec<&'a dyn ToSql>, clause: &'static str, value: &'a dyn ToSql) {
-    row.push(value);
-    sql.push_str(clause);
-    sql.push('$');
-    sql.push_str(&row.len().to_string());
+    row.extend(filter.flow_id.as_ref().map(|flow| &flow.0 as &dyn ToSql));
+    row.extend(status.as_ref().map(|status| status as &dyn ToSql));
+    row.extend(filter.before.as_ref().map(|before| &before.0 as &dyn ToSql));
+    row.push(&filter.limit);
+    many(db, &sql::filtered(filter), &row)
 }
