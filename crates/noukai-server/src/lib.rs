@@ -10,8 +10,8 @@ mod jobs;
 mod server;
 
 pub use app::{
-    App, AppError, AttemptSelector, Caller, EventStream, ExecuteOutcome, FlowAddress, FlowInfo, KeyRequest, Project,
-    PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
+    App, AppError, AttemptSelector, Caller, EventStream, ExecuteOutcome, FlowAddress, FlowInfo, Identity, KeyRequest,
+    Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
 };
 pub use config::{Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
 pub use http::document as openapi_document;

@@ -31,7 +31,7 @@ mod upkeep;
 
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
-pub use auth::Caller;
+pub use auth::{Caller, Identity};
 pub use error::AppError;
 pub use execute::{ExecuteOutcome, RunOptions};
 pub(crate) use flows::SLUG_RULE;
