@@ -5,6 +5,8 @@
 
 pub mod app;
 mod config;
+#[cfg(any(test, feature = "failpoints"))]
+mod failpoints;
 mod http;
 mod jobs;
 mod server;
