@@ -15,9 +15,10 @@ use std::{
 use async_trait::async_trait;
 use noukai_api::CaptureMode;
 use noukai_store::{
-    Begun, ClaimedJob, EventRecord, FlowId, FlowRecord, Flows, Idempotency, IdempotencyKey, JobRecord, Jobs, KeyRecord,
-    Keys, Lease, ProjectId, ProjectRecord, Projects, Resumed, RunChange, RunFilter, RunId, RunRecord, RunWrite, Runs,
-    Store, StoreError, StoredReply, Ticket, Upkeep, VersionRecord,
+    Begun, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, Flows, Idempotency, IdempotencyKey,
+    JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, Nodes, ProjectId, ProjectRecord, Projects, Pruned, QueueRecord,
+    Release, Resumed, RunChange, RunFilter, RunId, RunRecord, RunWrite, Runs, Store, StoreError, StoredReply, Ticket,
+    Upkeep, VersionRecord,
 };
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -43,7 +44,10 @@ pub(crate) const WRITES: &[&str] = &[
     "idempotency_finish",
     "idempotency_abandon",
     "recover",
-    "prune",
+    "prune_runs",
+    "prune_keys",
+    "forget_retries",
+    "give_back_space",
     "draft",
 ];
 
@@ -59,11 +63,12 @@ enum Side {
 enum Action {
     /// The process ends at once, as by `kill -9`.
     Abort,
-    /// The write fails; after it: it is stored, and its caller hears that it failed.
+    /// The write is not done, and fails.
     Fail,
 }
 
-/// One place: `WRITE.SIDE:HIT`, with `:fail` behind it where the write is to fail. HIT counts from 1.
+/// One place: `WRITE.before:HIT` or `WRITE.after:HIT`; `WRITE.before:HIT:fail` where the write is to fail. HIT counts
+/// from 1.
 #[derive(Debug)]
 pub(crate) struct Failpoint {
     write: &'static str,
@@ -78,24 +83,22 @@ impl FromStr for Failpoint {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("`{text}` is no failpoint: WRITE.before:HIT or WRITE.after:HIT[:fail], of {}", WRITES.join(", "))
+            format!("`{text}` is no failpoint: WRITE.before:HIT[:fail] or WRITE.after:HIT, of {}", WRITES.join(", "))
         };
         let (place, rest) = text.split_once(':').ok_or_else(wrong)?;
         let (hit, action) = rest.split_once(':').map_or((rest, None), |(hit, action)| (hit, Some(action)));
         let (name, side) = place.split_once('.').ok_or_else(wrong)?;
+        let (side, action) = match (side, action) {
+            ("before", None) => (Side::Before, Action::Abort),
+            ("before", Some("fail")) => (Side::Before, Action::Fail),
+            ("after", None) => (Side::After, Action::Abort),
+            _ => return Err(wrong()),
+        };
         Ok(Self {
             write: WRITES.iter().find(|write| **write == name).ok_or_else(wrong)?,
-            side: match side {
-                "before" => Side::Before,
-                "after" => Side::After,
-                _ => return Err(wrong()),
-            },
+            side,
             hit: hit.parse().map_err(|_| wrong())?,
-            action: match action {
-                None => Action::Abort,
-                Some("fail") => Action::Fail,
-                Some(_) => return Err(wrong()),
-            },
+            action,
             hits: AtomicU32::new(0),
         })
     }
@@ -150,7 +153,7 @@ impl FailingStore {
 fn name_of(write: &RunWrite) -> &'static str {
     let has = |kinds: &[&str]| write.events.iter().any(|event| kinds.contains(&event.kind));
     match (&write.create, &write.change) {
-        (Some(new), _) if new.job => "submit",
+        (Some(new), _) if new.job.is_some() => "submit",
         (_, Some(RunChange::Finished(_))) => "finish",
         (_, Some(RunChange::Paused { pause: Some(_), .. })) => "pause",
         (_, Some(RunChange::Paused { pause: None, .. })) => "boundary",
@@ -241,15 +244,9 @@ impl Runs for FailingStore {
 
 #[async_trait]
 impl Jobs for FailingStore {
-    async fn claim_jobs(
-        &self,
-        owner: Uuid,
-        limit: u32,
-        now: OffsetDateTime,
-        lease_until: OffsetDateTime,
-    ) -> Result<Vec<ClaimedJob>, StoreError> {
+    async fn claim_jobs(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError> {
         self.point.reach("claim", Side::Before)?;
-        let claimed = self.inner.claim_jobs(owner, limit, now, lease_until).await?;
+        let claimed = self.inner.claim_jobs(claim).await?;
         if !claimed.is_empty() {
             self.point.reach("claim", Side::After)?;
         }
@@ -260,8 +257,8 @@ impl Jobs for FailingStore {
         self.at("heartbeat", self.inner.heartbeat(owner, lease_until)).await
     }
 
-    async fn release_job(&self, id: RunId, lease: &Lease) -> Result<(), StoreError> {
-        self.at("release", self.inner.release_job(id, lease)).await
+    async fn release_job(&self, id: RunId, lease: &Lease, how: Release) -> Result<(), StoreError> {
+        self.at("release", self.inner.release_job(id, lease, how)).await
     }
 
     async fn job(&self, project: ProjectId, id: RunId) -> Result<Option<JobRecord>, StoreError> {
@@ -272,16 +269,13 @@ impl Jobs for FailingStore {
         &self,
         project: ProjectId,
         id: RunId,
-        error: &str,
-        event_payload: &str,
-        event_kind: &'static str,
-        at: OffsetDateTime,
+        cancellation: Cancellation,
     ) -> Result<Option<JobRecord>, StoreError> {
-        self.at("cancel", self.inner.cancel_job(project, id, error, event_payload, event_kind, at)).await
+        self.at("cancel", self.inner.cancel_job(project, id, cancellation)).await
     }
 
-    async fn queued_jobs(&self, project: ProjectId) -> Result<u32, StoreError> {
-        self.inner.queued_jobs(project).await
+    async fn queue(&self, project: ProjectId) -> Result<QueueRecord, StoreError> {
+        self.inner.queue(project).await
     }
 
     fn watch_jobs(&self) -> watch::Receiver<u64> {
@@ -316,16 +310,32 @@ impl Upkeep for FailingStore {
         self.inner.ready().await
     }
 
-    async fn recover(&self) -> Result<Vec<RunRecord>, StoreError> {
-        self.at("recover", self.inner.recover()).await
+    async fn recover(&self, at: OffsetDateTime) -> Result<Vec<RunRecord>, StoreError> {
+        self.at("recover", self.inner.recover(at)).await
     }
 
     async fn paused_since(&self, before: OffsetDateTime, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
         self.inner.paused_since(before, limit).await
     }
 
-    async fn prune(&self, before: OffsetDateTime, keys_before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
-        self.at("prune", self.inner.prune(before, keys_before, limit)).await
+    async fn prune_runs(&self, kept: KeptSince, after: Option<RunId>, limit: u32) -> Result<Pruned, StoreError> {
+        self.at("prune_runs", self.inner.prune_runs(kept, after, limit)).await
+    }
+
+    async fn prune_keys(&self, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
+        self.at("prune_keys", self.inner.prune_keys(before, limit)).await
+    }
+
+    async fn forget_retries(&self, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
+        self.at("forget_retries", self.inner.forget_retries(before, limit)).await
+    }
+
+    async fn give_back_space(&self) -> Result<(), StoreError> {
+        self.at("give_back_space", self.inner.give_back_space()).await
+    }
+
+    fn nodes(&self) -> Option<&dyn Nodes> {
+        self.inner.nodes()
     }
 
     async fn close(&self) {
@@ -457,11 +467,11 @@ mod tests {
 
     #[test]
     fn failpoints_are_read() {
-        let point: Failpoint = "finish.after:2:fail".parse().unwrap();
-        assert_eq!((point.to_string().as_str(), point.action), ("finish.after:2", Action::Fail));
-        for bad in
-            ["", "finish", "finish.after", "finish.after:x", "finish.during:1", "nothing.after:1", "step.after:1:x"]
-        {
+        let point: Failpoint = "finish.after:2".parse().unwrap();
+        assert_eq!((point.to_string().as_str(), point.action), ("finish.after:2", Action::Abort));
+        let wrong =
+            ["", "finish", "finish.after", "finish.after:x", "finish.during:1", "nothing.after:1", "step.before:1:x"];
+        for bad in wrong.into_iter().chain(["finish.after:1:fail"]) {
             assert!(bad.parse::<Failpoint>().unwrap_err().contains("submit"), "{bad}");
         }
     }
@@ -478,17 +488,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_that_fails_behind_is_stored_and_one_that_fails_before_is_not() {
+    async fn a_write_that_fails_is_not_stored() {
         use noukai_store::{SqliteOptions, SqliteStore};
-        for (spec, stored) in [("draft.after:1:fail", true), ("draft.before:1:fail", false)] {
-            let inner: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteOptions::default()).unwrap());
-            let store = FailingStore::over(inner, spec.parse().unwrap());
-            let now = OffsetDateTime::now_utc();
-            let id = ProjectId(Uuid::now_v7());
-            let project = store.ensure_project("acme", "demo", Uuid::now_v7(), id, now).await.unwrap();
-            let put = store.put_draft(project.id, FlowId(Uuid::now_v7()), "a", "A", "h", "{}", now).await;
-            assert!(matches!(put, Err(StoreError::Database(_))), "{put:?}");
-            assert_eq!(store.flow(project.id, "a").await.unwrap().is_some(), stored, "{spec}");
-        }
+        let inner: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteOptions::default()).unwrap());
+        let store = FailingStore::over(inner, "draft.before:1:fail".parse().unwrap());
+        let now = OffsetDateTime::now_utc();
+        let id = ProjectId(Uuid::now_v7());
+        let project = store.ensure_project("acme", "demo", Uuid::now_v7(), id, now).await.unwrap();
+        let put = async || store.put_draft(project.id, FlowId(Uuid::now_v7()), "a", "A", "h", "{}", now).await;
+        assert!(matches!(put().await, Err(StoreError::Database(_))));
+        assert!(store.flow(project.id, "a").await.unwrap().is_none());
+        put().await.unwrap();
+        assert!(store.flow(project.id, "a").await.unwrap().is_some());
     }
 }
