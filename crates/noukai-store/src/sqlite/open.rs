@@ -75,7 +75,7 @@ fn configure(db: &Connection, durability: Durability, fresh: bool) -> rusqlite::
     db.pragma_update(None, "synchronous", synchronous)?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
-    db.pragma_update_and_check(None, "journal_size_limit", 96 << 20, |_| Ok(()))
+    db.pragma_update_and_check(None, "journal_size_limit", 160 << 20, |_| Ok(()))
 }
 
 /// Makes the file and its directories, for the owner only. SQLite gives its log the same rights.
