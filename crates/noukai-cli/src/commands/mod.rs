@@ -5,12 +5,20 @@ mod completions;
 mod config;
 mod demo;
 mod dev;
+mod events;
+mod job;
 mod key;
+mod login;
+mod man;
 mod openapi;
+mod profile;
 mod promote;
 mod publish;
 mod run;
 mod serve;
+mod session;
+mod steps;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -24,7 +32,15 @@ const AUTHOR: &str = "noukai-cli";
 pub enum Command {
     Demo(demo::Args),
     Dev(dev::Args),
-    Run(run::Args),
+    Run(Box<run::Args>),
+    Steps(Box<steps::Args>),
+    Events(Box<events::Args>),
+    Job(job::Args),
+    Trace(trace::Args),
+    Session(session::Args),
+    Login(login::Args),
+    Logout(login::LogoutArgs),
+    Profile(profile::Args),
     Check(check::Args),
     Serve(serve::Args),
     Key(key::Args),
@@ -33,6 +49,7 @@ pub enum Command {
     Config(config::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
@@ -44,7 +61,15 @@ impl Command {
         match self {
             Self::Demo(args) => demo::run(args).await,
             Self::Dev(args) => dev::run(args).await,
-            Self::Run(args) => run::run(args).await,
+            Self::Run(args) => run::run(*args).await,
+            Self::Steps(args) => steps::run(*args).await,
+            Self::Events(args) => events::run(*args).await,
+            Self::Job(args) => job::run(args).await,
+            Self::Trace(args) => trace::run(args).await,
+            Self::Session(args) => session::run(args).await,
+            Self::Login(args) => login::run(args).await,
+            Self::Logout(args) => login::logout(args).await,
+            Self::Profile(args) => profile::run(args).await,
             Self::Check(args) => check::run(args).await,
             Self::Serve(args) => serve::run(args).await,
             Self::Key(args) => key::run(args).await,
@@ -53,6 +78,7 @@ impl Command {
             Self::Config(args) => config::run(args).await,
             Self::Openapi(args) => openapi::run(args).await,
             Self::Completions(args) => completions::run(args).await,
+            Self::Man(args) => man::run(args).await,
         }
     }
 }

@@ -12,10 +12,10 @@ use noukai_flow::Format;
 use noukai_server::{App, Config, KeyRequest, Overrides, Server};
 
 use crate::{
-    error::CliError,
+    error::{CliError, Exit},
     local,
     logging::{self, LogFormat},
-    stop::{INTERRUPTED, Stop},
+    stop::Stop,
 };
 use client::Client;
 
@@ -52,7 +52,7 @@ pub async fn run(_: Args) -> Result<ExitCode, CliError> {
     let server = Server::start(config(data.path())?).await.map_err(CliError::failure)?;
     let outcome = tokio::select! {
         outcome = tour(&server) => outcome.map(|()| ExitCode::SUCCESS),
-        () = stop.requested() => Ok(ExitCode::from(INTERRUPTED)),
+        () = stop.requested() => Ok(Exit::Interrupted.into()),
     };
     server.shutdown().await;
     if outcome.as_ref().is_ok_and(|code| *code == ExitCode::SUCCESS) {
