@@ -152,7 +152,9 @@ fn failure(error: &noukai::StepFailure) -> Value {
 fn as_line(event: &StreamEvent) -> Option<String> {
     let facts = match event {
         StreamEvent::StepDelta(_) => return None,
-        StreamEvent::RunStarted(run) => format!("{}, {}", run.execution_id, units::count(run.step_count as usize, "step")),
+        StreamEvent::RunStarted(run) => {
+            format!("{}, {}", run.execution_id, units::count(run.step_count as usize, "step"))
+        }
         StreamEvent::StepStarted(step) => format!("{} (attempt {})", step.step_id, step.attempt),
         StreamEvent::StepInput(step) => value(&step.step_id, step.input_data.as_ref()),
         StreamEvent::StepOutput(step) => value(&step.step_id, step.output_data.as_ref()),
@@ -161,7 +163,9 @@ fn as_line(event: &StreamEvent) -> Option<String> {
             format!("{} {}", step.step_id, units::facts(step.duration_ms, step.tokens, step.cost_usd.as_deref()))
         }
         StreamEvent::StepProgress(step) => format!("{} {}/{}", step.step_id, step.loop_index + 1, step.total),
-        StreamEvent::LoopCompleted(all) => format!("{} {}", all.step_id, units::count(all.iterations as usize, "iteration")),
+        StreamEvent::LoopCompleted(all) => {
+            format!("{} {}", all.step_id, units::count(all.iterations as usize, "iteration"))
+        }
         StreamEvent::StepFailed(step) => format!("{} {}", step.step_id, step.error),
         StreamEvent::StepPaused(step) => format!("{}, next is step index {}", step.step_id, step.next_step_index),
         StreamEvent::ToolCallsRequired(pause) => {

@@ -70,7 +70,9 @@ pub async fn logout(args: LogoutArgs) -> Result<ExitCode, CliError> {
     let mut profiles = Profiles::load()?;
     let name = profiles.remove(args.profile.as_deref())?;
     profiles.save()?;
-    output::note(&format!("profile {name} is forgotten; the key is still valid: `noukai key revoke` at the server ends it"));
+    output::note(&format!(
+        "profile {name} is forgotten; the key is still valid: `noukai key revoke` at the server ends it"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

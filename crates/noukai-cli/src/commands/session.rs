@@ -44,7 +44,11 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
 
 fn print(session: &RecordedSession) {
     let style = Style::stdout();
-    output::line(&style.bold(&format!("session {}, {}", session.session_id, units::count(session.executions.len(), "run"))));
+    output::line(&style.bold(&format!(
+        "session {}, {}",
+        session.session_id,
+        units::count(session.executions.len(), "run")
+    )));
     session.executions.iter().for_each(|run| print_run(run, style));
 }
 

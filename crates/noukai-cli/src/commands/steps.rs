@@ -62,9 +62,8 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let connection = args.server.connect_with(Noukai::builder().cancel(&cancel))?;
     let stop = Stop::on_signals()?;
     let flow = connection.flow(&args.flow).await?;
-    let mut call = apply!(flow.events(), &args.call, inputs)
-        .tools(offered.tools)
-        .max_tool_rounds(args.tools.max_tool_rounds);
+    let mut call =
+        apply!(flow.events(), &args.call, inputs).tools(offered.tools).max_tool_rounds(args.tools.max_tool_rounds);
     if let Some(choice) = offered.choice {
         call = call.tool_choice(choice);
     }
@@ -97,11 +96,9 @@ impl StepSession {
             let id = self.events.execution_id().unwrap_or_default();
             match event {
                 StreamEvent::StepCompleted(step) => self.finished(step),
-                StreamEvent::StepPaused(pause) => {
-                    if !self.between(pause.next_step_index).await? {
-                        output::note(&format!("quit: run {id} stays where it is"));
-                        return Ok(ExitCode::SUCCESS);
-                    }
+                StreamEvent::StepPaused(pause) if !self.between(pause.next_step_index).await? => {
+                    output::note(&format!("quit: run {id} stays where it is"));
+                    return Ok(ExitCode::SUCCESS);
                 }
                 StreamEvent::ToolCallsRequired(pause) => {
                     let names: Vec<&str> = pause.tool_calls.iter().map(|call| call.name.as_str()).collect();
@@ -150,7 +147,8 @@ impl StepSession {
 
     /// To the step before the one just done, or to the first again.
     fn go_back(&mut self, next: u32) -> Result<bool, CliError> {
-        let target = self.done.iter().rev().map(|step| step.step_index).filter(|index| *index < next).nth(1).unwrap_or(0);
+        let target =
+            self.done.iter().rev().map(|step| step.step_index).filter(|index| *index < next).nth(1).unwrap_or(0);
         match self.events.go_to(target) {
             Ok(()) => {
                 output::note(&format!("back to step index {target}"));
@@ -217,7 +215,8 @@ fn edited(value: &Value) -> Result<Value, CliError> {
     let mut file = tempfile::Builder::new().prefix("noukai-output-").suffix(".json").tempfile().map_err(failed)?;
     let text = serde_json::to_string_pretty(value).map_err(CliError::failure)?;
     writeln!(file, "{text}").map_err(failed)?;
-    let editor = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let editor =
+        ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     let editor = editor.unwrap_or_else(|| "vi".to_owned());
     // Through the shell, as an editor may come with arguments.
     let status = std::process::Command::new("sh")
@@ -229,7 +228,8 @@ fn edited(value: &Value) -> Result<Value, CliError> {
         return Err(CliError::failure(format!("the editor `{editor}` failed; the output stays as it was")));
     }
     let text = std::fs::read_to_string(file.path()).map_err(failed)?;
-    serde_json::from_str(&text).map_err(|error| CliError::failure(format!("that is no JSON: {error}; the output stays as it was")))
+    serde_json::from_str(&text)
+        .map_err(|error| CliError::failure(format!("that is no JSON: {error}; the output stays as it was")))
 }
 
 #[cfg(test)]

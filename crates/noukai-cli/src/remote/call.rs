@@ -67,9 +67,13 @@ impl CallArgs {
         Ok(CallInputs {
             message: self.message.as_deref().map(read_text).transpose()?,
             parameters: self.parameters()?,
-            messages: self.messages.as_ref().map(|file| json("--messages", &format!("@{}", file.display()))).transpose()?,
+            messages: self
+                .messages
+                .as_ref()
+                .map(|file| json("--messages", "list of messages", &format!("@{}", file.display())))
+                .transpose()?,
             attachments: self.attach.iter().map(|text| attachment(text)).collect::<Result<_, _>>()?,
-            overrides: self.overrides.as_ref().map(|text| json("--overrides", text)).transpose()?,
+            overrides: self.overrides.as_ref().map(|text| json("--overrides", "object of blocks", text)).transpose()?,
             version: self.version()?,
         })
     }
@@ -80,7 +84,7 @@ impl CallArgs {
 
     fn parameters(&self) -> Result<Map<String, Value>, CliError> {
         let mut parameters: Map<String, Value> =
-            self.params.as_ref().map(|text| json("--params", text)).transpose()?.unwrap_or_default();
+            self.params.as_ref().map(|text| json("--params", "object", text)).transpose()?.unwrap_or_default();
         for pair in &self.param {
             let (name, value) = read_parameter(pair)?;
             parameters.insert(name, value);
@@ -152,14 +156,12 @@ pub fn read_parameter(pair: &str) -> Result<(String, Value), CliError> {
 }
 
 /// JSON of a wanted shape, from the text or from the file after `@`.
-fn json<T: DeserializeOwned>(flag: &str, text: &str) -> Result<T, CliError> {
+fn json<T: DeserializeOwned>(flag: &str, wanted: &str, text: &str) -> Result<T, CliError> {
     let text = match text.strip_prefix('@') {
         None => text.to_owned(),
-        Some(path) => {
-            fs::read_to_string(path).map_err(|error| CliError::usage(format!("{flag}: {path}: {error}")))?
-        }
+        Some(path) => fs::read_to_string(path).map_err(|error| CliError::usage(format!("{flag}: {path}: {error}")))?,
     };
-    serde_json::from_str(&text).map_err(|error| CliError::usage(format!("{flag}: not the JSON that is wanted: {error}")))
+    serde_json::from_str(&text).map_err(|error| CliError::usage(format!("{flag} is not a JSON {wanted}: {error}")))
 }
 
 fn attachment(text: &str) -> Result<Attachment, CliError> {

@@ -44,7 +44,10 @@ fn run_on_a_server_shows_steps_and_prints_the_result_alone() {
 fn parameters_are_texts_or_json() {
     let folder = Folder::empty();
     let inputs = "input: {code: string, count: integer}";
-    folder.write("typed.flow.yaml", &flow("typed", "{{ code }} {{ count + 1 }}").replace("input: {message: string}", inputs));
+    folder.write(
+        "typed.flow.yaml",
+        &flow("typed", "{{ code }} {{ count + 1 }}").replace("input: {message: string}", inputs),
+    );
     let (_running, server) = folder.dev();
     let done = folder.call(&server, &["run", "local/dev/typed", "-p", "code=007", "-p", "count:=6", "--json"]);
     assert_eq!(done.json()["result"], json!({"message": "007 7"}));
@@ -183,7 +186,8 @@ fn tool_calls_are_answered_by_a_command_or_by_hand() {
     folder.write("tool.flow.yaml", &tool_flow());
     folder.write("answer.sh", "read arguments; echo \"$NOUKAI_TOOL_NAME got $arguments and key [$NOUKAI_API_KEY]\"\n");
     let (_running, server) = folder.dev();
-    let by_command = folder.call(&server, &["run", "local/dev/tool", "-m", "x", "--tool", "look_up=sh answer.sh", "--json"]);
+    let by_command =
+        folder.call(&server, &["run", "local/dev/tool", "-m", "x", "--tool", "look_up=sh answer.sh", "--json"]);
     assert_eq!(by_command.json()["result"], json!({"message": "look_up got {} and key []"}));
 
     let failing = folder.call(&server, &["run", "local/dev/tool", "-m", "x", "--tool", "look_up=echo no; exit 7"]);
@@ -200,7 +204,8 @@ fn tool_calls_are_answered_by_a_command_or_by_hand() {
     let done = Done::of(child.wait_with_output().unwrap());
     assert!(done.succeeded().contains("by hand"), "{}", done.stderr);
 
-    let nobody = folder.call(&server, &["run", "local/dev/tool", "-m", "x", "--tools", "tools.json", "--tool", "other=true"]);
+    let nobody =
+        folder.call(&server, &["run", "local/dev/tool", "-m", "x", "--tools", "tools.json", "--tool", "other=true"]);
     nobody.failed(1, "nobody answers the tool `look_up`");
 }
 

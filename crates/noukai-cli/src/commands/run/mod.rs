@@ -52,9 +52,5 @@ pub struct Args {
 
 /// Runs the flow and prints its result.
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
-    if args.server.is_given() || is_address(&args.flow) {
-        remote::run(&args).await
-    } else {
-        local::run(&args).await
-    }
+    if args.server.is_given() || is_address(&args.flow) { remote::run(&args).await } else { local::run(&args).await }
 }

@@ -39,12 +39,7 @@ pub async fn run(args: &Args) -> Result<ExitCode, CliError> {
     step_by_step(args, events.stream(), &stop).await
 }
 
-async fn as_job(
-    args: &Args,
-    call: noukai::ExecuteAsync,
-    flow: &Flow,
-    stop: &Stop,
-) -> Result<ExitCode, CliError> {
+async fn as_job(args: &Args, call: noukai::ExecuteAsync, flow: &Flow, stop: &Stop) -> Result<ExitCode, CliError> {
     let job = call.await.map_err(call_failed)?;
     let followed = tokio::select! {
         followed = follow(args, &job, flow) => followed?,
