@@ -66,10 +66,16 @@ const RULES: &[Rule] = &[
         package: "noukai",
         ours: &["noukai-api"],
         others: Others::AllBut(&["axum", "rusqlite", "sqlx"]),
-        // A scripted server that knows nothing of ours, for examples and for what no real server would answer.
-        tests: &["noukai-mock"],
+        // Itself, with its features on; and a scripted server that knows nothing of ours, for examples and for what no
+        // real server would answer.
+        tests: &["noukai", "noukai-mock"],
     },
-    Rule { package: "noukai-mock", ours: &[], others: Others::Only(&["serde_json", "tokio", "uuid"]), tests: &[] },
+    Rule {
+        package: "noukai-mock",
+        ours: &[],
+        others: Others::Only(&["serde_json", "tokio", "uuid"]), // The client is held against the real server here: it must not know the server itself.
+        tests: &["noukai"],
+    },
     // noukai-flow is pure: files are checked without a server.
     Rule {
         package: "noukai-cli",
