@@ -11,6 +11,7 @@ mod promote;
 mod publish;
 mod run;
 mod serve;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ pub enum Command {
     Run(run::Args),
     Check(check::Args),
     Serve(serve::Args),
+    Worker(worker::Args),
     Key(key::Args),
     Publish(publish::Args),
     Promote(promote::Args),
@@ -47,6 +49,7 @@ impl Command {
             Self::Run(args) => run::run(args).await,
             Self::Check(args) => check::run(args).await,
             Self::Serve(args) => serve::run(args).await,
+            Self::Worker(args) => worker::run(args).await,
             Self::Key(args) => key::run(args).await,
             Self::Publish(args) => publish::run(args).await,
             Self::Promote(args) => promote::run(args).await,
