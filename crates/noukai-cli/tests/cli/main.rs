@@ -7,6 +7,7 @@ mod demo;
 mod dev;
 mod model;
 mod profiles;
+mod nodes;
 mod recovery;
 mod reload;
 mod remote;
