@@ -1,11 +1,14 @@
 //! The commands. Each file has `Args` and `run`; knowing one is knowing all.
 
+mod backup;
 mod check;
 mod completions;
 mod config;
 mod demo;
 mod dev;
+mod doctor;
 mod key;
+mod migrate;
 mod openapi;
 mod promote;
 mod publish;
@@ -28,6 +31,9 @@ pub enum Command {
     Check(check::Args),
     Serve(serve::Args),
     Key(key::Args),
+    Backup(backup::Args),
+    Migrate(migrate::Args),
+    Doctor(doctor::Args),
     Publish(publish::Args),
     Promote(promote::Args),
     Config(config::Args),
@@ -48,6 +54,9 @@ impl Command {
             Self::Check(args) => check::run(args).await,
             Self::Serve(args) => serve::run(args).await,
             Self::Key(args) => key::run(args).await,
+            Self::Backup(args) => backup::run(args).await,
+            Self::Migrate(args) => migrate::run(args).await,
+            Self::Doctor(args) => doctor::run(args).await,
             Self::Publish(args) => publish::run(args).await,
             Self::Promote(args) => promote::run(args).await,
             Self::Config(args) => config::run(args).await,
