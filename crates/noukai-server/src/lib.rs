@@ -5,9 +5,9 @@
 
 pub mod app;
 mod config;
+mod doctor;
 #[cfg(any(test, feature = "failpoints"))]
 mod failpoints;
-mod doctor;
 mod http;
 mod jobs;
 mod maintenance;
