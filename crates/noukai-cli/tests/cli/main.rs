@@ -2,12 +2,13 @@
 
 #![cfg(test)]
 
+mod care;
 mod commands;
 mod demo;
 mod dev;
 mod model;
-mod profiles;
 mod nodes;
+mod profiles;
 mod recovery;
 mod reload;
 mod remote;

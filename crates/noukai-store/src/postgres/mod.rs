@@ -22,6 +22,7 @@ mod queues;
 mod rows;
 mod runs;
 mod tls;
+mod tools;
 mod transact;
 mod upkeep;
 mod writer;
