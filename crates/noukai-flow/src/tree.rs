@@ -137,14 +137,36 @@ pub struct LlmBlock {
 /// A function in a sandbox.
 #[derive(Debug, Clone)]
 pub struct CodeBlock {
-    /// `python` or `javascript`.
-    pub language: String,
-    /// Its parameters, in order.
-    pub input: Vec<String>,
+    /// What it is written in.
+    pub language: Language,
+    /// Its parameters after `initial`, in order: fields of the pipeline input.
+    pub input: Arc<[String]>,
     /// The body.
-    pub source: String,
+    pub source: Arc<str>,
     /// What it must return.
     pub output: Option<OutputSchema>,
+}
+
+/// What a code block is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Language {
+    /// `def _block(initial, fields...)`.
+    Python,
+    /// `function block(initial, fields...)`.
+    JavaScript,
+}
+
+impl Language {
+    /// All of them, the default first.
+    pub const ALL: [Self; 2] = [Self::Python, Self::JavaScript];
+
+    /// The name as it stands in documents, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::JavaScript => "javascript",
+        }
+    }
 }
 
 /// How often a leaf is tried, and how long it waits in between.

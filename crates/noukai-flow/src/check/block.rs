@@ -8,7 +8,7 @@ use super::{
     fields::{Fields, Report, expected},
     node::Tree,
 };
-use crate::{Block, CodeBlock, FlowKind, Leaf, LlmBlock, OutputSchema, ProblemCode, Retry, Template};
+use crate::{Block, CodeBlock, FlowKind, Language, Leaf, LlmBlock, OutputSchema, ProblemCode, Retry, Template};
 
 const LLM_KEYS: &[&str] = &[
     "model",
@@ -118,12 +118,12 @@ fn code(fields: &Fields, report: &mut Report) -> Option<CodeBlock> {
             fields.missing(key, &format!("add {advice}"), report);
         }
     }
-    let languages = [("python", "python"), ("javascript", "javascript")];
+    let languages = Language::ALL.map(|language| (language.as_str(), language));
     let language = fields.one_of("language", &languages, report);
     let input = fields.texts("input", report);
     let source = fields.text("source", report);
     let output = fields.get("output").and_then(|schema| reported_schema(&fields.at("output"), schema, report));
-    Some(CodeBlock { language: language?.to_owned(), input, source: source?.to_owned(), output })
+    Some(CodeBlock { language: language?, input: input.into(), source: source?.into(), output })
 }
 
 /// The template under `key`, if there is one that compiles; reports one that does not.
