@@ -1,0 +1,4 @@
+//! Drives the sandbox as the engine does, with real workers.
+
+mod common;
+mod contract;
