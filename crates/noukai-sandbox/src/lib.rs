@@ -27,6 +27,7 @@
 //! output.
 
 mod lease;
+mod meter;
 mod pool;
 mod process;
 mod reply;
@@ -39,6 +40,7 @@ mod worker;
 
 use std::process::ExitCode;
 
+pub use meter::Metered;
 pub use report::{CageReport, CageRight};
 pub use sandbox::Sandbox;
 pub use settings::Settings;
@@ -50,6 +52,15 @@ pub const WORKER_ARGUMENT: &str = "--noukai-sandbox-worker";
 /// Whether this process was started as a worker.
 pub fn is_worker() -> bool {
     std::env::args_os().nth(1).is_some_and(|argument| argument == WORKER_ARGUMENT)
+}
+
+/// A worker that enters the cage and then does as `act` likes with each request (head and body as they came) and writes
+/// what that gives: stands in tests for a worker that was taken over.
+#[doc(hidden)]
+pub fn rogue_main(mut act: impl FnMut(&[u8], &[u8]) -> Vec<u8>) -> ExitCode {
+    let rights = worker::enter_cage();
+    let served = worker::announce(&rights).and_then(|()| worker::answer_all(|head, body| Ok(act(head, body))));
+    ExitCode::from(u8::from(served.is_err()))
 }
 
 /// A worker's whole life. Must be called on the main thread, with no other thread running.

@@ -61,8 +61,11 @@ impl Pool {
 
     /// A free place: with a worker, or for one to be started.
     fn place(&self, state: &mut State) -> Option<Option<Process>> {
-        if let Some(worker) = state.idle.pop() {
-            return Some(Some(worker));
+        while let Some(mut worker) = state.idle.pop() {
+            if worker.is_alive() {
+                return Some(Some(worker));
+            }
+            state.places -= 1;
         }
         if state.places < self.settings.workers.max(1) {
             state.places += 1;

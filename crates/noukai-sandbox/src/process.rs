@@ -1,5 +1,6 @@
 //! One worker process as its pool sees it: started with nothing, asked one thing at a time, never believed.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ pub struct Process {
     pub rested: Instant,
     /// What it said of its cage.
     pub rights: Vec<Right>,
+    /// Numbers for its requests, which it cannot foresee.
+    numbers: RandomState,
 }
 
 /// An answer: the head, and the body that belongs to it.
@@ -56,7 +59,10 @@ impl Process {
     pub async fn start(settings: &Settings) -> Result<Self, String> {
         let mut child = Command::new(&settings.program)
             .args(&settings.arguments)
+            .arg(settings.memory.to_string())
             .env_clear()
+            // The allocator would claim a gigabyte ahead, which a limit on memory cannot tell from memory in use.
+            .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -68,15 +74,16 @@ impl Process {
             return Err("a worker has no pipes".to_owned());
         };
         let (rights, rested) = (Vec::new(), Instant::now());
-        let mut process = Self { child, input, output, requests: 0, demoted: false, rested, rights };
-        match time::timeout(START, process.receive(0)).await {
+        let numbers = RandomState::new();
+        let mut process = Self { child, input, output, requests: 0, demoted: false, rested, rights, numbers };
+        match time::timeout(START, process.receive(0, 0)).await {
             Ok(Ok((Reply::Ready(rights), _))) => Ok(Self { rights, ..process }),
             other => Err(format!("a worker did not get ready: {other:?}")),
         }
     }
 
     /// Sends a request and waits for its answer, whose body has at most `body` bytes, for at most `wall`.
-    pub async fn ask(&mut self, request: &[u8], body: u64, wall: Duration) -> Result<Answer, Lost> {
+    pub async fn ask(&mut self, request: &mut [u8], body: u64, wall: Duration) -> Result<Answer, Lost> {
         self.requests += 1;
         let answer = self.ask_within(request, body, wall).await;
         self.rested = Instant::now();
@@ -90,7 +97,7 @@ impl Process {
         }
     }
 
-    async fn ask_within(&mut self, request: &[u8], body: u64, wall: Duration) -> Result<Answer, Lost> {
+    async fn ask_within(&mut self, request: &mut [u8], body: u64, wall: Duration) -> Result<Answer, Lost> {
         let pid = self.child.id();
         let mut long = false;
         let answer = {
@@ -114,16 +121,23 @@ impl Process {
         !self.demoted && self.requests < REQUESTS
     }
 
-    async fn exchange(&mut self, request: &[u8], body: u64) -> Result<Answer, Lost> {
-        self.input.write_all(request).await.map_err(|_| Lost::Gone(None))?;
-        self.receive(body).await
+    /// Whether it still runs: the system may have ended it while it rested.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
-    async fn receive(&mut self, most: u64) -> Result<Answer, Lost> {
+    async fn exchange(&mut self, request: &mut [u8], body: u64) -> Result<Answer, Lost> {
+        let number = self.numbers.hash_one(self.requests);
+        wire::number(request, number);
+        self.input.write_all(request).await.map_err(|_| Lost::Gone(None))?;
+        self.receive(number, body).await
+    }
+
+    async fn receive(&mut self, number: u64, most: u64) -> Result<Answer, Lost> {
         let mut prefix = [0; PREFIX];
         self.output.read_exact(&mut prefix).await.map_err(gone)?;
-        let (head, body) = wire::lengths(prefix);
-        if head > REPLY_HEAD_MAX || body as u64 > most {
+        let wire::Prefix { head, body, number: answered } = wire::Prefix::read(prefix);
+        if head > REPLY_HEAD_MAX || body as u64 > most || answered != number {
             return Err(Lost::Garbage);
         }
         let mut bytes = Vec::new();

@@ -68,7 +68,7 @@ impl Sandbox {
     }
 
     /// One request to one worker; what the answer may hold is bounded, its truth is not known.
-    async fn ask(&self, tenant: Uuid, request: &[u8], body: u64, wall: Duration) -> Result<Asked, CodeError> {
+    async fn ask(&self, tenant: Uuid, request: &mut [u8], body: u64, wall: Duration) -> Result<Asked, CodeError> {
         let mut lease = self.pool.lease(tenant).await?;
         let mut worker = self.worker(lease.take()).await?;
         let start = Instant::now();
@@ -112,8 +112,8 @@ impl Code for Sandbox {
         if let Err(message) = self.fits(source) {
             return Ok(vec![CodeProblem { line: 1, column: 1, message }]);
         }
-        let request = frame(&Request::Check(wire_source(source)), |_| Ok(()))?;
-        let asked = self.ask(Uuid::nil(), &request, 0, CHECK).await?;
+        let mut request = frame(&Request::Check(wire_source(source)), |_| Ok(()))?;
+        let asked = self.ask(Uuid::nil(), &mut request, 0, CHECK).await?;
         match asked.answer {
             Ok((Reply::Problems(problems), _)) => Ok(reply::problems(problems, lines(source))),
             Ok(_) => Err(reply::lost(&Lost::Garbage, CHECK, 0)),
@@ -128,8 +128,8 @@ impl Code for Sandbox {
         let bounds = self.bounds(call.timeout);
         let values: Vec<_> = std::iter::once(&call.initial).chain(&call.arguments).map(|value| &**value).collect();
         let request = Request::Call(wire_source(&call.source), bounds);
-        let request = frame(&request, |bytes| serde_json::to_writer(bytes, &values))?;
-        let asked = self.ask(call.tenant, &request, bounds.output, bounds.wall + GRACE).await?;
+        let mut request = frame(&request, |bytes| serde_json::to_writer(bytes, &values))?;
+        let asked = self.ask(call.tenant, &mut request, bounds.output, bounds.wall + GRACE).await?;
         match asked.answer {
             Ok((Reply::Output(printed), json)) => {
                 let (printed, printed_truncated) = reply::printed(printed, settings);

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Settings {
     /// The binary that becomes a worker.
     pub program: PathBuf,
-    /// What it is started with.
+    /// What it is started with, before what a worker is told of its limits.
     pub arguments: Vec<OsString>,
     /// Workers at the same time. One project holds at most half of them.
     pub workers: usize,

@@ -1,7 +1,8 @@
 //! What the pool and a worker say to each other: frames of a typed head and a body of JSON.
 //!
-//! A frame is `head length, body length` (32 bits each, little endian), the head in postcard, the body as it is. The
-//! worker trusts its pool; the pool trusts nothing that a worker sends, so lengths are bounded before a byte is read.
+//! A frame is `head length, body length` (32 bits each, little endian), a number (64 bits), the head in postcard, the body
+//! as it is. The worker trusts its pool; the pool trusts nothing that a worker sends, so lengths are bounded before a byte
+//! is read. An answer carries its request's number, which nobody can know before: none can be sent ahead.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use noukai_flow::Language;
 use serde::{Deserialize, Serialize};
 
 /// Bytes before the head.
-pub const PREFIX: usize = 8;
+pub const PREFIX: usize = 16;
 
 /// Most bytes of a head that a worker sends.
 pub const REPLY_HEAD_MAX: usize = 512 * 1024;
@@ -135,11 +136,10 @@ where
     let mut bytes = postcard::to_extend(head, vec![0; PREFIX]).map_err(|error| FrameError(error.to_string()))?;
     let head_end = bytes.len();
     body(&mut bytes).map_err(|error| FrameError(error.to_string()))?;
-    let lengths = [head_end - PREFIX, bytes.len() - head_end];
-    for (slot, length) in bytes.chunks_exact_mut(PREFIX / 2).zip(lengths) {
-        let length = u32::try_from(length).map_err(|_| FrameError(format!("{length} bytes are too many")))?;
-        slot.copy_from_slice(&length.to_le_bytes());
-    }
+    let length = |bytes: usize| u32::try_from(bytes).map_err(|_| FrameError(format!("{bytes} bytes are too many")));
+    let (head, body) = (length(head_end - PREFIX)?, length(bytes.len() - head_end)?);
+    bytes[..4].copy_from_slice(&head.to_le_bytes());
+    bytes[4..8].copy_from_slice(&body.to_le_bytes());
     Ok(bytes)
 }
 
@@ -147,8 +147,24 @@ where
 #[derive(Debug)]
 pub struct FrameError(pub String);
 
-/// The lengths of head and body that a prefix announces.
-pub fn lengths(prefix: [u8; PREFIX]) -> (usize, usize) {
-    let [a, b, c, d, e, f, g, h] = prefix;
-    (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize)
+/// Gives a frame its number.
+pub fn number(frame: &mut [u8], number: u64) {
+    if let Some(slot) = frame.get_mut(8..PREFIX) {
+        slot.copy_from_slice(&number.to_le_bytes());
+    }
+}
+
+/// What stands before a head.
+pub struct Prefix {
+    pub head: usize,
+    pub body: usize,
+    pub number: u64,
+}
+
+impl Prefix {
+    pub fn read(bytes: [u8; PREFIX]) -> Self {
+        let [a, b, c, d, e, f, g, h, number @ ..] = bytes;
+        let length = |bytes| u32::from_le_bytes(bytes) as usize;
+        Self { head: length([a, b, c, d]), body: length([e, f, g, h]), number: u64::from_le_bytes(number) }
+    }
 }

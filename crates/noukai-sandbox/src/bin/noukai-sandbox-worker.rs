@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+use noukai_sandbox::Metered;
+
+#[global_allocator]
+static ALLOCATOR: Metered<MiMalloc> = Metered::new(MiMalloc);
+
 fn main() -> ExitCode {
     noukai_sandbox::worker_main()
 }
