@@ -18,12 +18,14 @@ mod waterfall;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
+use noukai_server::Metered;
 
 use commands::Command;
 use error::CliError;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Metered<MiMalloc> = Metered::new(MiMalloc);
 
 const EXAMPLES: &str = "\
 First steps:
@@ -31,6 +33,7 @@ First steps:
   noukai dev examples               serve a folder of flows, reload on save
   noukai run hello -m 'Ada'         run one flow without a server
   noukai check flows/               say what is wrong with flow files
+  noukai block run hello shape      call one code block
 
 `noukai COMMAND --help` has examples for each command.";
 
@@ -46,6 +49,11 @@ pub(crate) struct Cli {
 }
 
 fn main() -> ExitCode {
+    // Before anything is read or started: a worker of code blocks is this binary, with an argument that people never
+    // write.
+    if noukai_server::is_worker() {
+        return noukai_server::worker_main();
+    }
     let outcome = runtime().and_then(|runtime| runtime.block_on(Cli::parse().command.run()));
     outcome.unwrap_or_else(|error| {
         output::error(&error);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use noukai_flow::Language;
+use noukai_flow::{CodeBlock, Language};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -28,6 +28,13 @@ pub struct CodeSource {
     pub parameters: Arc<[String]>,
     /// The body alone. Lines are counted from 1 in here.
     pub body: Arc<str>,
+}
+
+impl CodeSource {
+    /// The function of a block.
+    pub fn of(block: &CodeBlock) -> Self {
+        Self { language: block.language, parameters: block.input.names().clone(), body: block.source.clone() }
+    }
 }
 
 /// One call.

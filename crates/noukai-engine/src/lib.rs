@@ -17,7 +17,7 @@ mod tools;
 mod walk;
 
 pub use code::*;
-pub use event::{Clock, Event, EventSink, LoopTotal, SinkError, SystemClock, Usage};
+pub use event::{Clock, Event, EventSink, LoopTotal, Notes, Printed, SinkError, SystemClock, Usage};
 pub use model::*;
 pub use outcome::{Failure, Outcome, RunReport, ToolPause, ToolResume};
 pub use progress::{Done, DoneOutputs, LoopPath, Slot};

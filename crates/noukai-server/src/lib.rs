@@ -10,9 +10,9 @@ mod jobs;
 mod server;
 
 pub use app::{
-    App, AppError, AttemptSelector, Caller, EventStream, ExecuteOutcome, FlowAddress, FlowInfo, KeyRequest, Project,
-    PutFlow, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
+    App, AppError, AttemptSelector, BlockTrial, Caller, CodeRunner, EventStream, ExecuteOutcome, FlowAddress, FlowInfo,
+    KeyRequest, Project, PutFlow, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
 };
-pub use config::{Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
+pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
 pub use http::document as openapi_document;
-pub use server::{Server, StartError};
+pub use server::{Metered, Server, StartError, code_runner, is_worker, worker_main};

@@ -1,5 +1,6 @@
 //! The commands. Each file has `Args` and `run`; knowing one is knowing all.
 
+mod block;
 mod check;
 mod completions;
 mod config;
@@ -26,6 +27,7 @@ pub enum Command {
     Dev(dev::Args),
     Run(run::Args),
     Check(check::Args),
+    Block(block::Args),
     Serve(serve::Args),
     Key(key::Args),
     Publish(publish::Args),
@@ -46,6 +48,7 @@ impl Command {
             Self::Dev(args) => dev::run(args).await,
             Self::Run(args) => run::run(args).await,
             Self::Check(args) => check::run(args).await,
+            Self::Block(args) => block::run(args).await,
             Self::Serve(args) => serve::run(args).await,
             Self::Key(args) => key::run(args).await,
             Self::Publish(args) => publish::run(args).await,

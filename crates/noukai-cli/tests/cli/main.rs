@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod code;
 mod commands;
 mod demo;
 mod dev;

@@ -6,6 +6,7 @@
 mod admission;
 mod auth;
 mod capture;
+mod code;
 mod error;
 mod execute;
 mod flows;
@@ -28,6 +29,7 @@ mod upkeep;
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 pub use auth::Caller;
+pub use code::{BlockTrial, CodeRunner};
 pub use error::AppError;
 pub use execute::{ExecuteOutcome, RunOptions};
 pub(crate) use flows::SLUG_RULE;
@@ -50,6 +52,7 @@ const CUT_TIME: Duration = Duration::from_secs(5);
 pub(crate) struct Parts {
     pub store: Arc<dyn Store>,
     pub model: Arc<dyn Model>,
+    pub code: CodeRunner,
     pub clock: Arc<dyn Clock>,
     pub limits: Limits,
     /// Overrides the organisation's capture mode (`noukai dev`).
@@ -148,6 +151,11 @@ impl App {
 
     pub(crate) fn model(&self) -> &Arc<dyn Model> {
         &self.inner.parts.model
+    }
+
+    /// Code blocks as this installation runs them.
+    pub fn code(&self) -> &CodeRunner {
+        &self.inner.parts.code
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

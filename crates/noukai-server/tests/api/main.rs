@@ -6,6 +6,7 @@
 mod common;
 
 mod access;
+mod code;
 mod errors;
 mod foreign;
 mod idempotency;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use noukai_api::Scope;
 use noukai_models::Secret;
-use noukai_server::{Config, DatabaseConfig, KeyRequest, Project, ProviderSettings, Server};
+use noukai_server::{CodeConfig, Config, DatabaseConfig, KeyRequest, Project, ProviderSettings, Server};
 use reqwest::{Body, Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -118,6 +118,12 @@ fn config(dir: &TempDir) -> Config {
             base_url: "http://127.0.0.1:9".to_owned(),
             api_key: None::<Secret>,
             default_model: None,
+        },
+        // Tests that need them switch them on.
+        code: CodeConfig {
+            enabled: false,
+            program: Some(env!("CARGO_BIN_EXE_noukai-server-worker").into()),
+            ..CodeConfig::default()
         },
         limits: noukai_api::Limits::default(),
         capture: Some(noukai_api::CaptureMode::Full),
