@@ -15,7 +15,7 @@ mod trace;
 
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldError};
 pub use events::{RunSummary, StepError, StreamEvent, Tokens};
-pub use jobs::{JobAccepted, JobStatus};
+pub use jobs::{JobAccepted, JobAttempt, JobStatus, QueuePlace, QueueStatus};
 pub use keys::{CreateKey, CreatedKey, DeletedKey, KeyInfo, KeyList, Scope, VerifiedKey};
 pub use limits::Limits;
 pub use requests::{

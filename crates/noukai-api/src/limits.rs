@@ -43,12 +43,20 @@ pub struct Limits {
     pub trace_retention_days: u32,
     /// Runs of one project at the same time.
     pub concurrent_runs: u32,
+    /// Runs of all projects at the same time, per server.
+    pub server_concurrent_runs: u32,
+    /// Jobs of one project that are worked on at the same time.
+    pub concurrent_jobs: u32,
     /// Active API keys of one project.
     pub keys_per_project: u32,
     /// Seconds a paused run waits to be continued.
     pub pause_seconds: u64,
     /// Jobs of one project that wait in the queue.
     pub queued_jobs: u32,
+    /// Jobs of all projects that wait in the queue.
+    pub server_queued_jobs: u32,
+    /// How often a job is begun without a new result before it is given up.
+    pub job_attempts: u32,
     /// Requests per second and key; absent: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<u32>,
@@ -75,9 +83,13 @@ impl Default for Limits {
             trace_content_bytes: 256 * 1024,
             trace_retention_days: 30,
             concurrent_runs: 1_000,
+            server_concurrent_runs: 10_000,
+            concurrent_jobs: 1_000,
             keys_per_project: 10,
             pause_seconds: 24 * 3_600,
             queued_jobs: 100_000,
+            server_queued_jobs: 1_000_000,
+            job_attempts: 5,
             requests_per_second: None,
         }
     }

@@ -75,6 +75,9 @@ pub struct StepRequest {
     /// First call only: shorthand for `parameters.message`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// First call only: the conversation so far; the last entry is the current user turn. Stands in for `message`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<ChatMessage>>,
     /// First call only: the flow's named inputs.
     #[serde(default, deserialize_with = "null_is_default")]
     pub parameters: Map<String, Value>,
@@ -125,6 +128,27 @@ pub struct ChatMessage {
     /// Name of the speaker or tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+impl ChatMessage {
+    /// What a user said.
+    pub fn user(content: impl Into<Value>) -> Self {
+        Self::said("user", content)
+    }
+
+    /// What the model said.
+    pub fn assistant(content: impl Into<Value>) -> Self {
+        Self::said("assistant", content)
+    }
+
+    /// What a tool gave for a call.
+    pub fn tool(tool_call_id: impl Into<String>, content: impl Into<Value>) -> Self {
+        Self { tool_call_id: Some(tool_call_id.into()), ..Self::said("tool", content) }
+    }
+
+    fn said(role: &str, content: impl Into<Value>) -> Self {
+        Self { role: role.to_owned(), content: content.into(), ..Self::default() }
+    }
 }
 
 /// A turn as callers send it: a pause's own turns carry both spellings at once, which an alias would refuse.
@@ -180,6 +204,13 @@ pub struct Attachment {
     /// At most 255 characters, no path; taken from the URL if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
+}
+
+impl Attachment {
+    /// An image by its URL and MIME type. Its name is the URL's, unless set.
+    pub fn new(url: impl Into<String>, mime_type: impl Into<String>) -> Self {
+        Self { kind: None, url: url.into(), mime_type: mime_type.into(), filename: None }
+    }
 }
 
 /// A tool in OpenAI's shape.

@@ -132,6 +132,12 @@ pub struct FlowRun {
     /// US dollars as a decimal string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<String>,
+    /// The job that this one tries again; not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<String>,
+    /// The job that tries this one again; not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried_by: Option<String>,
 }
 
 /// Reply of `GET /flow-runs`.
@@ -213,6 +219,9 @@ pub struct StepTrace {
     pub output_size_bytes: Option<u64>,
     /// Whether a content was too large to keep whole.
     pub truncated: bool,
+    /// Made in the job that this one tries again, and on that job's account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub carried: bool,
 }
 
 /// Reply of `.../steps/{stepId}/trace?attempt=all`.

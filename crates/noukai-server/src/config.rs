@@ -2,6 +2,8 @@
 //!
 //! The only place that reads the environment.
 
+mod retention;
+
 use std::{
     env, fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -12,6 +14,9 @@ use std::{
 use noukai_api::{CaptureMode, Limits};
 use noukai_models::{OPENROUTER_URL, Secret};
 use serde::{Deserialize, Serialize};
+
+use self::retention::FileRetention;
+use crate::app::Retention;
 
 const PORT: u16 = 8080;
 const DATA: &str = ".noukai";
@@ -33,6 +38,8 @@ pub struct Config {
     pub code: CodeConfig,
     /// Bounds.
     pub limits: Limits,
+    /// How long what is kept.
+    pub retention: Retention,
     /// What traces keep where a flow does not say; `None`: as the organisation says.
     pub capture: Option<CaptureMode>,
     /// Organisation that flow files go to.
@@ -43,6 +50,8 @@ pub struct Config {
     pub flows: Option<PathBuf>,
     /// Jobs run at the same time.
     pub workers: usize,
+    /// How long a server that was told to stop still takes on what is new, while it says that it is not ready.
+    pub drain: Duration,
     /// How long a stopping server waits for what is under way.
     pub grace: Duration,
 }
@@ -137,10 +146,13 @@ struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
     workers: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    drain_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     shutdown_seconds: Option<u64>,
     database: FileDatabase,
     provider: FileProvider,
     code: FileCode,
+    retention: FileRetention,
     limits: toml::Table,
 }
 
@@ -214,6 +226,7 @@ impl Config {
             database: DatabaseConfig { survive_power_loss: file.database.survive_power_loss },
             provider,
             code: code(&file.code, env)?,
+            retention: file.retention.merge(env, limits.trace_retention_days)?,
             limits,
             capture: flags.capture.or(file.trace_capture),
             org: flags.org.or_else(|| env("NOUKAI_ORG")).or(file.org).unwrap_or_else(|| "local".to_owned()),
@@ -224,6 +237,7 @@ impl Config {
                 .unwrap_or_else(|| "dev".to_owned()),
             flows: flags.flows.or_else(|| env("NOUKAI_FLOWS").map(Into::into)).or(file.flows),
             workers: number(env, "NOUKAI_WORKERS")?.or(file.workers).unwrap_or(64),
+            drain: Duration::from_secs(number(env, "NOUKAI_DRAIN_SECONDS")?.or(file.drain_seconds).unwrap_or(0)),
             grace: Duration::from_secs(number(env, "NOUKAI_SHUTDOWN_SECONDS")?.or(file.shutdown_seconds).unwrap_or(30)),
         };
         config.check()?;
@@ -243,6 +257,13 @@ impl Config {
         if code.workers == Some(0) || code.timeout.is_zero() || code.memory_bytes == 0 {
             return Err(ConfigError("`code`: workers, timeout_ms and memory_mib must be at least 1".to_owned()));
         }
+        for (name, limit) in
+            [("job_attempts", self.limits.job_attempts), ("concurrent_jobs", self.limits.concurrent_jobs)]
+        {
+            if limit == 0 {
+                return Err(ConfigError(format!("`limits.{name}` must be at least 1, or no job would ever run")));
+            }
+        }
         if !self.provider.base_url.starts_with("https://") && !self.provider.base_url.starts_with("http://") {
             return Err(ConfigError("`provider.base_url` must begin with https:// or http://".to_owned()));
         }
@@ -259,6 +280,7 @@ impl Config {
             project: Some(self.project.clone()),
             trace_capture: self.capture,
             workers: Some(self.workers),
+            drain_seconds: Some(self.drain.as_secs()),
             shutdown_seconds: Some(self.grace.as_secs()),
             database: FileDatabase { survive_power_loss: self.database.survive_power_loss },
             provider: FileProvider {
@@ -272,6 +294,7 @@ impl Config {
                 timeout_ms: u64::try_from(self.code.timeout.as_millis()).ok(),
                 memory_mib: Some(self.code.memory_bytes >> 20),
             },
+            retention: FileRetention::of(&self.retention),
             limits: toml::Table::try_from(snake(&self.limits)).unwrap_or_default(),
         };
         toml::to_string(&file).unwrap_or_else(|error| format!("# {error}\n"))
@@ -458,11 +481,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_said_is_kept_as_long_as_traces() {
+        let file = "[limits]\ntrace_retention_days = 9\n[retention]\nfull_days = 2\nsession_days = 90";
+        let config = load(file, &[("NOUKAI_RETENTION_REDACTED_DAYS", "3")], Overrides::default()).unwrap();
+        let expected =
+            Retention { full_days: 2, redacted_days: 3, session_days: Some(90), retry_days: 7, ..Retention::all(9) };
+        assert_eq!(config.retention, expected);
+        assert!(config.masked().contains("session_days = 90"), "{}", config.masked());
+    }
+
+    #[test]
     fn wrong_values_are_named() {
         for (file, part) in [
             ("workerz = 3", "workerz"),
             ("[limits]\ntolls = 3", "limits.tolls"),
             ("[limits]\ntools = -1", "limits.tools"),
+            ("[retention]\nfull_weeks = 2", "full_weeks"),
+            ("[limits]\njob_attempts = 0", "limits.job_attempts"),
+            ("[limits]\nconcurrent_jobs = 0", "limits.concurrent_jobs"),
             ("org = 'A'", "org"),
             ("[provider]\nbase_url = 'ftp://x'", "base_url"),
         ] {

@@ -11,7 +11,7 @@ mod server;
 
 pub use app::{
     App, AppError, AttemptSelector, BlockTrial, Caller, CodeRunner, EventStream, ExecuteOutcome, FlowAddress, FlowInfo,
-    KeyRequest, Project, PutFlow, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
+    KeyRequest, Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
 };
 pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
 pub use http::document as openapi_document;

@@ -84,6 +84,7 @@ impl App {
             code,
             clock: Arc::new(SystemClock),
             limits: config.limits.clone(),
+            retention: config.retention.clone(),
             capture: config.capture,
             data: config.data.clone(),
         });
@@ -122,6 +123,7 @@ fn models(config: &Config) -> Result<Arc<dyn Model>, StartError> {
 pub struct Server {
     app: App,
     address: SocketAddr,
+    drain: Duration,
     grace: Duration,
     accepting: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
@@ -152,7 +154,7 @@ impl Server {
         let router = http::router(app.clone());
         let serve = |listener| tokio::spawn(http::serve(listener, router.clone(), accepting.clone()));
         let listeners = listeners.into_iter().map(serve).collect();
-        Ok(Self { app, address, grace: config.grace, accepting, listeners, _lock: lock })
+        Ok(Self { app, address, drain: config.drain, grace: config.grace, accepting, listeners, _lock: lock })
     }
 
     /// Where it listens, such as `http://127.0.0.1:8080`.
@@ -165,15 +167,18 @@ impl Server {
         &self.app
     }
 
-    /// Stops accepting, lets what is under way come to its end within the grace period, and closes the store.
+    /// Is no longer ready, takes on nothing new, lets what is under way come to its end within the grace period, then
+    /// lets connections pass on their last words, and closes the store. Until runs are done it goes on listening, so that
+    /// who asks whether it is ready, or sends a run, is told instead of being cut off.
     pub async fn shutdown(self) {
-        let deadline = Instant::now() + self.grace;
-        self.app.stopping().cancel();
+        self.app.drain();
+        tokio::time::sleep(self.drain).await;
+        self.app.finish_by(Instant::now() + self.grace).await;
         self.accepting.cancel();
         let drained = futures::future::join_all(self.listeners);
-        // Runs first: their ends are the last events of the connections that wait for them.
-        let closed = self.app.close_by(deadline);
-        let (_, ()) = tokio::join!(tokio::time::timeout_at(deadline + LAST_WORDS, drained), closed);
+        // Past it, who does not read what it is sent is cut off.
+        let _ = tokio::time::timeout(LAST_WORDS, drained).await;
+        self.app.close_store().await;
     }
 }
 

@@ -98,7 +98,7 @@ fn run(project: ProjectId) -> [RunWrite; 3] {
         fence: None,
     };
     [
-        write(1, Some(Box::new(NewRun { record: record.clone(), inputs: Some(inputs), job: false })), None),
+        write(1, Some(Box::new(NewRun { record: record.clone(), inputs: Some(inputs), job: None })), None),
         write(3, None, None),
         write(5, None, Some(RunChange::Finished(Box::new(finish())))),
     ]
@@ -120,6 +120,8 @@ fn finish() -> RunFinish {
         job_result: None,
         keep_inputs: false,
         clear_states: true,
+        keep_for_retry: false,
+        poison: false,
     }
 }
 

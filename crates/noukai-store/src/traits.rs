@@ -1,15 +1,18 @@
 //! One narrow trait per subject. Tenant scope comes first in every call that a caller's input reaches; the few
 //! calls without one say why.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use noukai_api::CaptureMode;
 use time::OffsetDateTime;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 use uuid::Uuid;
 
 use crate::{
-    Begun, ClaimedJob, EventRecord, FlowId, FlowRecord, IdempotencyKey, JobRecord, KeyRecord, Lease, ProjectId,
-    ProjectRecord, Resumed, RunFilter, RunId, RunRecord, RunWrite, StoreError, StoredReply, VersionRecord,
+    Beat, Begun, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, IdempotencyKey, JobRecord,
+    KeptSince, KeyRecord, Lease, News, NodeRecord, ProjectId, ProjectRecord, Pruned, QueueRecord, Release, Resumed,
+    RunFilter, RunId, RunRecord, RunWrite, StoreError, StoredReply, VersionRecord,
 };
 
 /// Everything a server needs of one database.
@@ -186,39 +189,34 @@ pub trait Runs: Send + Sync {
 /// Jobs. They are created and finished through [`Runs::append`].
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Claims up to `limit` jobs that nobody holds a live lease on, oldest first; unscoped, for workers.
-    async fn claim_jobs(
-        &self,
-        owner: Uuid,
-        limit: u32,
-        now: OffsetDateTime,
-        lease_until: OffsetDateTime,
-    ) -> Result<Vec<ClaimedJob>, StoreError>;
+    /// Claims jobs that nobody holds a live lease on; unscoped, for workers. Those whose lease ran out come first, and
+    /// the end of the earlier claim is noted as a fault. Then the projects take turns: each next job is one of the
+    /// project with the fewest jobs in work, among equals of the one that was served the longest ago; of a project, the
+    /// job that was queued first. So a project with many jobs starves no other. What a claim costs does not depend on
+    /// how many jobs or projects wait.
+    async fn claim_jobs(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError>;
 
     /// Prolongs the owner's leases; the runs among them whose cancellation was asked for.
     async fn heartbeat(&self, owner: Uuid, lease_until: OffsetDateTime) -> Result<Vec<RunId>, StoreError>;
 
-    /// Gives one claimed job back, unfinished, to be claimed again at once; [`StoreError::Fenced`] where the lease is
-    /// no longer the caller's.
-    async fn release_job(&self, id: RunId, lease: &Lease) -> Result<(), StoreError>;
+    /// Gives one claimed job back, unfinished; [`StoreError::Fenced`] where the lease is no longer the caller's.
+    async fn release_job(&self, id: RunId, lease: &Lease, how: Release) -> Result<(), StoreError>;
 
     /// One job.
     async fn job(&self, project: ProjectId, id: RunId) -> Result<Option<JobRecord>, StoreError>;
 
     /// Asks for its cancellation. A job that nobody works on, as nobody claimed it or the lease ran out, is cancelled
-    /// here and now (with `event` as its last event, its `seq` set by the store). One that has ended stays as it is. The job as it stands then; `None` where there is none.
+    /// here and now; its last event follows those it has. One that has ended stays as it is. The job as it stands then;
+    /// `None` where there is none.
     async fn cancel_job(
         &self,
         project: ProjectId,
         id: RunId,
-        error: &str,
-        event_payload: &str,
-        event_kind: &'static str,
-        at: OffsetDateTime,
+        cancellation: Cancellation,
     ) -> Result<Option<JobRecord>, StoreError>;
 
-    /// Jobs of the project that nobody has begun: never claimed, not cancelled.
-    async fn queued_jobs(&self, project: ProjectId) -> Result<u32, StoreError>;
+    /// The project's queue.
+    async fn queue(&self, project: ProjectId) -> Result<QueueRecord, StoreError>;
 
     /// Wakes whenever a job may have become claimable. Register before you query.
     fn watch_jobs(&self) -> watch::Receiver<u64>;
@@ -249,20 +247,58 @@ pub trait Upkeep: Send + Sync {
     /// Whether the database answers and its schema is current.
     async fn ready(&self) -> Result<(), StoreError>;
 
-    /// Called once at the start of a server that owns the database alone: leases of earlier processes are void;
-    /// keys without a reply are forgotten; the execute and step runs that were `running` are returned, for the
-    /// caller to finish them.
-    async fn recover(&self) -> Result<Vec<RunRecord>, StoreError>;
+    /// Takes over what servers left behind that are no more: their leases are void, which is noted as a fault of their
+    /// jobs at `at`; their keys without a reply are forgotten; the execute and step runs that they were running are
+    /// returned, for the caller to finish them.
+    ///
+    /// A database that one server owns ([`Upkeep::nodes`] is `None`) takes every earlier server for dead: called once,
+    /// at the start. Where several share it, those are dead whose [`Nodes::beat`] is overdue: called again and again.
+    async fn recover(&self, at: OffsetDateTime) -> Result<Vec<RunRecord>, StoreError>;
 
     /// Runs paused since before `before`, at most `limit`; unscoped.
     async fn paused_since(&self, before: OffsetDateTime, limit: u32) -> Result<Vec<RunRecord>, StoreError>;
 
-    /// Deletes finished runs that ended before `before`, in the order they began in, and idempotency keys made before
-    /// `keys_before`, at most `limit` of each. The larger of the two counts: below `limit`, nothing is left to go.
-    async fn prune(&self, before: OffsetDateTime, keys_before: OffsetDateTime, limit: u32) -> Result<u32, StoreError>;
+    /// Deletes finished runs that ended too long ago, in the order they began in: at most `limit`, none up to `after`.
+    /// Looks at a bounded number of runs and deletes in small batches, so that runs never wait long.
+    async fn prune_runs(&self, kept: KeptSince, after: Option<RunId>, limit: u32) -> Result<Pruned, StoreError>;
+
+    /// Deletes idempotency keys made before `before`, at most `limit`; how many went.
+    async fn prune_keys(&self, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError>;
+
+    /// Forgets what was kept for a retry of jobs that ended before `before`, at most `limit`; of how many. They can no
+    /// longer be retried.
+    async fn forget_retries(&self, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError>;
+
+    /// Gives free space back to the file system, some of it, in small steps. Nothing where the database does so itself.
+    async fn give_back_space(&self) -> Result<(), StoreError>;
+
+    /// What servers that share the database need of each other; `None` where one owns it.
+    fn nodes(&self) -> Option<&dyn Nodes> {
+        None
+    }
 
     /// Waits for everything queued to be stored, then closes: every later call fails with [`StoreError::Closed`].
     async fn close(&self);
+}
+
+/// Servers that share a database.
+#[async_trait]
+pub trait Nodes: Send + Sync {
+    /// This server among them; also the owner of its jobs' leases, or they count as a dead one's.
+    fn id(&self) -> Uuid;
+
+    /// Says that this server lives, and will for the given time to come, by the database's clock. Of the record, the
+    /// id and the end are the store's own.
+    async fn beat(&self, node: &NodeRecord, alive: Duration) -> Result<Beat, StoreError>;
+
+    /// All that are known, the dead included until nothing is left of what they did; oldest first.
+    async fn list(&self) -> Result<Vec<NodeRecord>, StoreError>;
+
+    /// This server has ended what it did and goes.
+    async fn leave(&self) -> Result<(), StoreError>;
+
+    /// What other servers do that this one's memory has to know of. One that lags behind looks anew.
+    fn news(&self) -> broadcast::Receiver<News>;
 }
 
 /// A promise that a write is stored. Dropping it does not undo the write.

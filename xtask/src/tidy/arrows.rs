@@ -54,30 +54,34 @@ const RULES: &[Rule] = &[
         package: "noukai-store",
         ours: &["noukai-api"],
         others: Others::AllBut(&["axum", "hyper", "reqwest"]),
-        tests: &[],
+        tests: &["noukai-testbed"],
     },
     Rule {
         package: "noukai-server",
         ours: &["noukai-api", "noukai-flow", "noukai-engine", "noukai-models", "noukai-sandbox", "noukai-store"],
         others: Others::Any,
-        tests: &[],
+        tests: &["noukai-testbed"],
     },
     Rule {
         package: "noukai",
         ours: &["noukai-api"],
         others: Others::AllBut(&["axum", "rusqlite", "sqlx"]),
-        tests: &[],
+        // A scripted server that knows nothing of ours, for examples and for what no real server would answer.
+        tests: &["noukai-mock"],
     },
+    Rule { package: "noukai-mock", ours: &[], others: Others::Only(&["serde_json", "tokio", "uuid"]), tests: &[] },
     // noukai-flow is pure: files are checked without a server.
     Rule {
         package: "noukai-cli",
         ours: &["noukai-api", "noukai-flow", "noukai-server", "noukai"],
         others: Others::Any,
-        tests: &[],
+        tests: &["noukai-testbed"],
     },
+    // What tests stand on knows nothing of what is tested.
+    Rule { package: "noukai-testbed", ours: &[], others: Others::Any, tests: &[] },
     // The tools: they look at the house from outside.
-    Rule { package: "noukai-bench", ours: &[], others: Others::Any, tests: &[] },
-    Rule { package: "xtask", ours: &["noukai-api"], others: Others::Any, tests: &[] },
+    Rule { package: "noukai-bench", ours: &["noukai-testbed"], others: Others::Any, tests: &[] },
+    Rule { package: "xtask", ours: &["noukai-api", "noukai-testbed"], others: Others::Any, tests: &[] },
 ];
 
 /// Every dependency that goes against an arrow, and every crate that no rule knows.

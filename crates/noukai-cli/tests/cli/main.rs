@@ -6,5 +6,8 @@ mod code;
 mod commands;
 mod demo;
 mod dev;
+mod model;
+mod recovery;
 mod reload;
+mod shutdown;
 mod support;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Longer than anything takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A flow that answers with its prompt.
 pub fn flow(slug: &str, prompt: &str) -> String {
@@ -80,7 +80,13 @@ impl Folder {
 
     /// Starts a server; it is ended with the test.
     pub fn start(&self, args: &[&str]) -> Running {
+        self.start_with(args, &[])
+    }
+
+    /// The same, with an environment.
+    pub fn start_with(&self, args: &[&str], env: &[(&str, &str)]) -> Running {
         let mut command = self.command(args);
+        command.envs(env.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
@@ -212,15 +218,22 @@ impl Server {
         self.send(&format!("/api/v1/seq/local/dev/{path}"), self.key(), &serde_json::json!({"message": message}))
     }
 
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        self.request("GET", path, self.key(), "").finish()
+    }
+
     pub fn send(&self, path: &str, key: &str, body: &Value) -> Call {
+        self.request("POST", path, key, &body.to_string())
+    }
+
+    pub fn request(&self, method: &str, path: &str, key: &str, body: &str) -> Call {
         let host = self.ready["url"].as_str().unwrap().strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(host).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let body = body.to_string();
         let length = body.len();
         write!(
             stream,
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         )
         .unwrap();
@@ -239,6 +252,13 @@ impl Call {
             line.clear();
             assert!(self.0.read_line(&mut line).unwrap() > 0, "the reply ended without {words:?}");
         }
+    }
+
+    /// What is left of a stream that ends as it should: with its last chunk.
+    pub fn rest(mut self) {
+        let mut rest = String::new();
+        self.0.read_to_string(&mut rest).unwrap();
+        assert!(rest.ends_with("0\r\n\r\n"), "cut off: {rest:?}");
     }
 
     /// Status and body of the whole reply.

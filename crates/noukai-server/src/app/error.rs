@@ -74,6 +74,12 @@ impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => Self::overloaded("the write queue is full; try again in a moment"),
+            StoreError::Closed => super::stopping(),
+            StoreError::QueueFull(_) => Self::overloaded("the queue of jobs is full; try again in a moment"),
+            StoreError::Unreachable(why) => Self {
+                context: Some(why),
+                ..Self::overloaded("the database does not answer at this moment; try again")
+            },
             StoreError::Conflict(message) => Self::new(ErrorCode::Conflict, message),
             other => Self::internal(other),
         }

@@ -1,14 +1,12 @@
 //! Execute and enqueue: a run from its beginning, in one call or in the queue.
 
-use std::time::Duration;
-
 use noukai_api::{ErrorCode, ExecuteReply, ExecuteRequest, JobAccepted, PausedReply, RunStatus, Scope, TriggerType};
 use noukai_engine::{Failure, ToolPause, wire_turns};
-use noukai_store::{NewRun, RunRecord, RunWrite};
+use noukai_store::{NewEvent, NewJob, NewRun, RunId, RunRecord, RunWrite};
 
 use super::{
     App, AppError, Caller, FlowAddress,
-    inputs::{Sent, refuse_tools},
+    inputs::{RunInputs, Sent, refuse_tools},
     pass::{Ended, Pass},
 };
 
@@ -91,7 +89,8 @@ impl App {
     /// Queues a run. Once this returns, the job survives a crash.
     ///
     /// # Errors
-    /// Everything that keeps a run from starting; `TOOLS_REQUIRE_SYNC_EXECUTE`; `RATE_LIMITED` for a full queue.
+    /// Everything that keeps a run from starting; `TOOLS_REQUIRE_SYNC_EXECUTE`; `RATE_LIMITED` for a full queue of the
+    /// project, `OVERLOADED` for one of the server.
     pub async fn enqueue(
         &self,
         caller: &Caller,
@@ -104,35 +103,38 @@ impl App {
         refuse_tools(request.tools.as_ref())?;
         let trace = request.trace;
         let (flow, inputs) = self.prepare(&pinned.flow, request.into())?;
-        self.check_queue(caller).await?;
         let capture = self.capture_mode(caller, &flow, trace);
         let run = self.new_run(caller, &pinned, TriggerType::Job, capture, options.session_id);
+        self.queue_run(run, &inputs, None, Vec::new()).await
+    }
+
+    /// Queues a run, perhaps one that tries another again and has some of its events.
+    pub(super) async fn queue_run(
+        &self,
+        run: RunRecord,
+        inputs: &RunInputs,
+        retry_of: Option<RunId>,
+        events: Vec<NewEvent>,
+    ) -> Result<JobAccepted, AppError> {
         let accepted = JobAccepted {
             execution_id: run.id.to_string(),
             status: "started".to_owned(),
             flow_id: run.flow_id.to_string(),
             block_count: run.step_count,
+            retry_of: retry_of.map(|id| id.to_string()),
         };
-        let create = NewRun { inputs: Some(inputs.text()), job: true, record: run };
+        let job = NewJob { bounds: self.queue_bounds(), retry_of };
+        let create = NewRun { inputs: Some(inputs.text()), job: Some(job), record: run };
         let write = RunWrite {
             project_id: create.record.project_id,
             run_id: create.record.id,
             create: Some(Box::new(create)),
             change: None,
-            events: Vec::new(),
+            events,
             fence: None,
         };
-        self.store().append(write).stored().await?;
+        self.store().append(write).stored().await.map_err(|error| self.queue_refusal(error))?;
         Ok(accepted)
-    }
-
-    async fn check_queue(&self, caller: &Caller) -> Result<(), AppError> {
-        let most = self.limits().queued_jobs;
-        if self.store().queued_jobs(caller.scope()).await? < most {
-            return Ok(());
-        }
-        let message = format!("{most} jobs of the project wait already, its limit of queued jobs");
-        Err(AppError { retry_after: Some(Duration::from_secs(5)), ..AppError::new(ErrorCode::RateLimited, message) })
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct StepRow {
     pub error: Option<Value>,
     /// What stands in the item's place, where this attempt failed its item in a loop that went on.
     pub item_error: Option<Value>,
+    /// Whether it was made in the job that this run tries again.
+    pub carried: bool,
 }
 
 impl Happened {
@@ -97,11 +99,12 @@ impl History {
     pub fn rows(&self) -> Vec<StepRow> {
         let mut rows: Vec<StepRow> = Vec::new();
         let mut at: HashMap<(u32, Vec<u32>, u32), usize> = HashMap::new();
+        let carried = self.carried();
         for happened in &self.events {
             match &happened.record {
                 Record::Started(started) => {
                     at.insert((started.leaf, started.path.clone(), started.attempt), rows.len());
-                    rows.push(StepRow::started(started));
+                    rows.push(StepRow { carried: happened.seq <= carried, ..StepRow::started(started) });
                 }
                 Record::Failed(failed) => {
                     let key = (failed.leaf, failed.path.clone(), failed.attempt);
@@ -121,7 +124,9 @@ impl History {
                         row.item_error = Some(error.clone());
                     }
                 }
-                Record::Skipped { step, name, leaf, at } => rows.push(StepRow::skipped(step, name, *leaf, *at)),
+                Record::Skipped { step, name, leaf, at } => {
+                    rows.push(StepRow { carried: happened.seq <= carried, ..StepRow::skipped(step, name, *leaf, *at) });
+                }
                 _ => {}
             }
         }
@@ -176,11 +181,26 @@ impl History {
         Ok(done)
     }
 
-    /// What all attempts used.
+    /// The number of the last event that came from the job that this run tries again; 0 where none did.
+    pub fn carried(&self) -> u64 {
+        match self.events.first() {
+            Some(Happened { seq, record: Record::RunStarted { carried }, .. }) if *carried > 0 => seq + carried,
+            _ => 0,
+        }
+    }
+
+    /// Numbers of the events that hold a result of this run's own.
+    pub fn result_seqs(&self) -> Vec<u64> {
+        let carried = self.carried();
+        let results = self.events.iter().filter(|happened| happened.record.is_result() && happened.seq > carried);
+        results.map(|happened| happened.seq).collect()
+    }
+
+    /// What all attempts of this run used; those of the job that it tries again are on that job's account.
     pub fn used(&self) -> (Tokens, Decimal) {
         let mut tokens = Tokens::default();
         let mut cost = Decimal::ZERO;
-        for row in self.rows() {
+        for row in self.rows().into_iter().filter(|row| !row.carried) {
             tokens += row.used.tokens.unwrap_or_default();
             cost += row.used.cost_usd.and_then(|cost| cost.parse::<Decimal>().ok()).unwrap_or_default();
         }
@@ -218,6 +238,7 @@ impl StepRow {
             printed: None,
             error: None,
             item_error: None,
+            carried: false,
         }
     }
 
@@ -239,6 +260,7 @@ impl StepRow {
             printed: None,
             error: None,
             item_error: None,
+            carried: false,
         }
     }
 

@@ -76,6 +76,22 @@ impl App {
     }
 }
 
+impl App {
+    /// Checks what a run took against a flow that may have changed since.
+    pub(crate) fn check_again(
+        &self,
+        flow: &Flow,
+        message: Option<&str>,
+        parameters: &Map<String, Value>,
+        inputs: RunInputs,
+    ) -> Result<RunInputs, AppError> {
+        let initial = flow.input.initial(message, parameters).map_err(input_error)?;
+        let conversation = chat_turn(flow, inputs.conversation, &initial);
+        check_sight(flow, &inputs.images, self.model().as_ref())?;
+        Ok(RunInputs { initial: Arc::new(Value::Object(initial)), conversation, ..inputs })
+    }
+}
+
 pub(crate) fn with_overrides(flow: &Arc<Flow>, overrides: &Overrides) -> Result<Arc<Flow>, AppError> {
     if overrides.is_empty() {
         return Ok(flow.clone());

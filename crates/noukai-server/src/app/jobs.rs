@@ -2,23 +2,22 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use noukai_api::{ErrorCode, JobStatus, RunStatus, RunSummary, Scope, StepError};
+use noukai_api::{ErrorCode, JobStatus, QueuePlace, QueueStatus, RunStatus, RunSummary, Scope, StepError};
 use noukai_engine::Failure;
 use noukai_models::decimal_text;
-use noukai_store::{ClaimedJob, JobRecord, RunId};
+use noukai_store::{Cancellation, ClaimedJob, JobRecord, Lease, Release, RunId, StoreError};
 use parking_lot::Mutex;
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    App, AppError, Caller,
+    App, AppError, Caller, attempts,
     inputs::{RunInputs, with_overrides},
     pass::{Begin, Ended, Pass},
     record::{Record, Stored},
+    upkeep::Verdict,
 };
-
-/// How often a job is begun before it is given up: one that takes the process down with it would do so for ever.
-const MOST_CLAIMS: u32 = 10;
 
 /// Jobs that this process works on, so that they can be told to stop.
 #[derive(Default)]
@@ -56,7 +55,7 @@ impl App {
             changed.mark_unchanged();
             let job = self.owned_job(caller, flow, id).await?;
             if job.run.status.is_final() || wait.is_zero() {
-                return Ok(status(job));
+                return Ok(status(job, self.now()));
             }
             let news = tokio::select! {
                 news = changed.changed() => news.is_ok(),
@@ -64,7 +63,7 @@ impl App {
                 () = self.stopping().cancelled() => false,
             };
             if !news {
-                return Ok(status(self.owned_job(caller, flow, id).await?));
+                return Ok(status(self.owned_job(caller, flow, id).await?, self.now()));
             }
         }
     }
@@ -78,23 +77,44 @@ impl App {
         let found = self.owned_job(caller, flow, id).await?;
         let error = Failure::of_run(ErrorCode::Cancelled, "the job was cancelled").error;
         let record = cancelled_record(error.clone());
-        let (kind, payload) = (record.kind(), Stored::text(record));
-        let error = serde_json::to_string(&error).map_err(AppError::internal)?;
-        let job = self.store().cancel_job(caller.scope(), found.run.id, &error, &payload, kind, self.now()).await?;
+        let cancellation = Cancellation {
+            error: serde_json::to_string(&error).map_err(AppError::internal)?,
+            event_kind: record.kind(),
+            event_payload: Stored::text(record),
+            at: self.now(),
+            keep_for_retry: self.keeps_for_retry(),
+        };
+        let job = self.store().cancel_job(caller.scope(), found.run.id, cancellation).await?;
         self.inner.live.cancel(id);
         let job = job.ok_or_else(job_not_found)?;
         if job.run.status.is_final() {
-            return Ok(status(job));
+            return Ok(status(job, self.now()));
         }
         // A worker is at it; it stops at once if it runs here, at its next heartbeat elsewhere.
         Ok(JobStatus {
             status: RunStatus::Cancelled,
             error: Some("CANCELLED: the job was cancelled".into()),
-            ..status(job)
+            ..status(job, self.now())
         })
     }
 
-    async fn owned_job(&self, caller: &Caller, flow: &str, id: RunId) -> Result<JobRecord, AppError> {
+    /// The queue of the caller's project.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` without the scope `execute`.
+    pub async fn queue(&self, caller: &Caller) -> Result<QueueStatus, AppError> {
+        caller.require(Scope::Execute)?;
+        let queue = self.store().queue(caller.scope()).await?;
+        Ok(QueueStatus {
+            depth: queue.waiting,
+            delayed: queue.delayed,
+            running: queue.running,
+            oldest_wait_ms: queue.oldest_at.map_or(0, |at| millis(self.now() - at)),
+            limit: self.limits().queued_jobs,
+        })
+    }
+
+    pub(super) async fn owned_job(&self, caller: &Caller, flow: &str, id: RunId) -> Result<JobRecord, AppError> {
         caller.require(Scope::Execute)?;
         let flow = self.flow_record(caller.scope(), flow).await?;
         let job = self.store().job(caller.scope(), id).await?;
@@ -104,9 +124,11 @@ impl App {
     /// Runs a claimed job to its end, from its last stored step. An error leaves it to the next claim, up to a limit.
     pub(crate) async fn run_job(&self, job: ClaimedJob) -> Result<(), AppError> {
         let id = job.run.id;
-        if job.lease.claim > MOST_CLAIMS {
-            let message = format!("given up: the job was begun {MOST_CLAIMS} times and never came to an end");
-            return self.end_run(job.run, ErrorCode::Interrupted, &message, Some(job.lease)).await;
+        if self.is_poison(&job).await? {
+            let message = attempts::given_up(&job.faults, self.limits().job_attempts);
+            let verdict =
+                Verdict { poison: true, lease: Some(job.lease), ..Verdict::new(ErrorCode::Interrupted, &message) };
+            return self.end_run(job.run, verdict).await;
         }
         let cancel = self.inner.live.begin(id, self.cutting());
         // Asked anew: who cancelled between the claim and now found nobody to tell.
@@ -121,11 +143,41 @@ impl App {
         };
         self.inner.live.end(id);
         match driven {
-            Ok(Ended::GivenBack) => Ok(self.store().release_job(id, &lease).await?),
+            Ok(Ended::GivenBack) => Ok(self.store().release_job(id, &lease, Release::Clean).await?),
             Ok(_) => Ok(()),
-            Err(error) if is_hopeless(&error) => self.end_run(run, error.code, &error.message, Some(lease)).await,
+            Err(error) if is_hopeless(&error) => {
+                let verdict = Verdict { lease: Some(lease), ..Verdict::new(error.code, &error.message) };
+                self.end_run(run, verdict).await
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// Gives a job back after an error of ours, to be tried again a little later. Nothing else would: as long as the
+    /// process lives, so does the lease. So this ends with the job given back or taken by another, or with the server.
+    pub(crate) async fn give_back(&self, id: RunId, lease: &Lease, error: &AppError) {
+        let wait = attempts::wait_after(lease.claim);
+        loop {
+            let at = self.now();
+            let how = Release::Failed { message: attempts::words(error), at, again_at: at + wait };
+            match self.store().release_job(id, lease, how).await {
+                Ok(()) | Err(StoreError::Fenced | StoreError::Closed) => return,
+                Err(error) => tracing::warn!(job = %id, %error, "a job cannot be given back; it is tried again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.cutting().cancelled() => return,
+            }
+        }
+    }
+
+    /// Whether a job was begun so often in vain that it would never come to an end.
+    async fn is_poison(&self, job: &ClaimedJob) -> Result<bool, AppError> {
+        let most = self.limits().job_attempts as usize;
+        if job.faults.len() < most {
+            return Ok(false);
+        }
+        Ok(attempts::fruitless(&job.faults, &self.history(&job.run).await?) >= most)
     }
 
     pub(crate) fn cancel_live(&self, id: RunId) {
@@ -141,7 +193,11 @@ impl App {
         let (tokens, cost) = history.used();
         run.tokens = tokens;
         run.cost_usd = Some(decimal_text(&cost));
-        let begin = if history.events.is_empty() { Begin::Start } else { Begin::Continue };
+        let begin = match (run.status, history.events.is_empty()) {
+            (RunStatus::Pending, true) => Begin::Start,
+            (RunStatus::Pending, false) => Begin::TakeOver,
+            _ => Begin::Continue,
+        };
         let why = (ErrorCode::Interrupted, "the server stopped while the step was going on");
         self.close_dangling(&mut run, &history, why, Some(job.lease.clone())).await?;
         let pass = Pass::fresh(run, flow, inputs, None);
@@ -167,7 +223,7 @@ fn cancelled_record(error: StepError) -> Record {
     Record::ended_early(summary)
 }
 
-fn job_id(id: &str) -> Result<RunId, AppError> {
+pub(super) fn job_id(id: &str) -> Result<RunId, AppError> {
     Uuid::parse_str(id).map(RunId).map_err(|_| job_not_found())
 }
 
@@ -175,13 +231,28 @@ fn job_not_found() -> AppError {
     AppError::new(ErrorCode::JobNotFound, "the flow has no such job")
 }
 
-fn status(job: JobRecord) -> JobStatus {
+fn status(job: JobRecord, now: OffsetDateTime) -> JobStatus {
     let error = job.run.error.as_deref().and_then(|text| serde_json::from_str::<StepError>(text).ok());
     let result = job.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let place = |place: noukai_store::QueuePlace| QueuePlace {
+        position: place.position,
+        depth: place.depth,
+        waited_ms: millis(now - job.run.started_at),
+    };
     JobStatus {
         execution_id: job.run.id.to_string(),
         status: job.run.status,
         result: if job.run.status == RunStatus::Completed { result } else { None },
         error: error.map(|error| format!("{}: {}", error.code, error.message)),
+        queue: job.place.map(place),
+        attempts: attempts::shown(&job.faults),
+        poison: job.poison,
+        retryable: job.retryable,
+        retry_of: job.retry_of.map(|id| id.to_string()),
+        retried_by: job.retried_by.map(|id| id.to_string()),
     }
+}
+
+fn millis(span: time::Duration) -> u64 {
+    u64::try_from(span.whole_milliseconds()).unwrap_or(0)
 }

@@ -4,8 +4,10 @@
 //! caller's, resolved once in [`auth`].
 
 mod admission;
+mod attempts;
 mod auth;
 mod capture;
+mod carry;
 mod code;
 mod error;
 mod execute;
@@ -21,6 +23,8 @@ mod record;
 mod recorder;
 mod redact;
 mod resume;
+mod retention;
+mod retry;
 mod sessions;
 mod step;
 mod traces;
@@ -40,6 +44,8 @@ use noukai_api::{CaptureMode, Limits};
 use noukai_engine::{Clock, Model};
 use noukai_store::Store;
 pub use observer::{EventStream, SeqEvent};
+pub use retention::Retention;
+pub use retry::{RetryFrom, RetryOptions, RetryVersion};
 use time::OffsetDateTime;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -55,6 +61,7 @@ pub(crate) struct Parts {
     pub code: CodeRunner,
     pub clock: Arc<dyn Clock>,
     pub limits: Limits,
+    pub retention: Retention,
     /// Overrides the organisation's capture mode (`noukai dev`).
     pub capture: Option<CaptureMode>,
     pub data: PathBuf,
@@ -74,10 +81,14 @@ struct Inner {
     idempotency: idempotency::Waiting,
     live: jobs::LiveJobs,
     tracker: TaskTracker,
+    /// The server will stop: others should send what is new elsewhere.
+    draining: CancellationToken,
     /// The server begins to stop: nothing new.
     stopping: CancellationToken,
     /// Its time is up: what is still under way is ended.
     cutting: CancellationToken,
+    /// Nothing is under way any more: who follows a run sees what is stored, and no more.
+    closing: CancellationToken,
 }
 
 impl App {
@@ -91,8 +102,10 @@ impl App {
                 idempotency: idempotency::Waiting::default(),
                 live: jobs::LiveJobs::default(),
                 tracker: TaskTracker::new(),
+                draining: CancellationToken::new(),
                 stopping: CancellationToken::new(),
                 cutting: CancellationToken::new(),
+                closing: CancellationToken::new(),
                 parts,
             }),
         }
@@ -108,8 +121,8 @@ impl App {
     /// # Errors
     /// `OVERLOADED` where it does not.
     pub async fn ready(&self) -> Result<(), AppError> {
-        if self.stopping().is_cancelled() {
-            return Err(AppError::overloaded("the server is stopping"));
+        if self.inner.draining.is_cancelled() || self.stopping().is_cancelled() {
+            return Err(stopping());
         }
         self.store().ready().await.map_err(|error| AppError {
             context: Some(error.to_string()),
@@ -129,12 +142,18 @@ impl App {
 
     /// Lets what is under way come to its end within a moment, ends the rest, then closes the store.
     pub async fn close(&self) {
-        self.close_by(Instant::now() + Duration::from_secs(5)).await;
+        self.finish_by(Instant::now() + Duration::from_secs(5)).await;
+        self.close_store().await;
     }
 
-    /// Lets what is under way come to its end until `deadline`. What is not done then is ended: runs as interrupted,
-    /// jobs given back for the next start. Then closes the store.
-    pub async fn close_by(&self, deadline: Instant) {
+    /// Says that the server is not ready for anything new, and takes it on all the same: who sends it may not know yet.
+    pub(crate) fn drain(&self) {
+        self.inner.draining.cancel();
+    }
+
+    /// Takes on nothing new, and lets what is under way come to its end until `deadline`. What is not done then is ended:
+    /// runs as interrupted, jobs given back for the next start or another server.
+    pub(crate) async fn finish_by(&self, deadline: Instant) {
         self.inner.stopping.cancel();
         self.inner.tracker.close();
         if tokio::time::timeout_at(deadline, self.inner.tracker.wait()).await.is_err() {
@@ -142,6 +161,11 @@ impl App {
             // Only a store that does not answer takes longer; the next start finds what is left.
             let _ = tokio::time::timeout(CUT_TIME, self.inner.tracker.wait()).await;
         }
+        self.inner.closing.cancel();
+    }
+
+    /// Once nobody asks for anything any more.
+    pub(crate) async fn close_store(&self) {
         self.store().close().await;
     }
 
@@ -172,10 +196,20 @@ impl App {
         &self.inner.cutting
     }
 
+    /// Fires when nothing is under way any more.
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.inner.closing
+    }
+
     /// Where this installation keeps its files.
     pub fn data_dir(&self) -> &std::path::Path {
         &self.inner.parts.data
     }
+}
+
+/// What who comes too late is told.
+pub(crate) fn stopping() -> AppError {
+    AppError::overloaded("the server is stopping; try again in a moment")
 }
 
 /// ISO 8601 in UTC, with microseconds.

@@ -57,6 +57,8 @@ pub(crate) enum Begin {
     Create,
     /// It was queued and begins now.
     Start,
+    /// The same, with what it took over from the job that it tries again: observers know that it began.
+    TakeOver,
     /// It goes on.
     Continue,
 }
@@ -227,12 +229,13 @@ fn begin(pass: &Pass, recorder: &Recorder) {
     match pass.begin {
         Begin::Create => {
             let inputs = pass.may_go_on().then(|| pass.inputs.text());
-            recorder.create(NewRun { record: pass.run.clone(), inputs, job: false });
+            recorder.create(NewRun { record: pass.run.clone(), inputs, job: None });
         }
         Begin::Start => {
-            recorder.record(Record::RunStarted {}, Some(Record::RunStarted {}), None);
+            recorder.record(Record::RUN_STARTED, Some(Record::RUN_STARTED), None);
             recorder.change(RunChange::Running);
         }
+        Begin::TakeOver => recorder.change(RunChange::Running),
         Begin::Continue => {}
     }
 }
@@ -364,6 +367,8 @@ impl End<'_> {
             job_result,
             keep_inputs: self.pass.run.trigger == TriggerType::Step || !self.pass.may_go_on(),
             clear_states: self.pass.begin != Begin::Create || self.recorder.has_stored_states(),
+            keep_for_retry: self.pass.lease.is_some() && status != RunStatus::Completed && self.app.keeps_for_retry(),
+            poison: false,
         }))
     }
 }

@@ -36,7 +36,11 @@ impl Stored {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "k", rename_all = "snake_case")]
 pub(crate) enum Record {
-    RunStarted {},
+    RunStarted {
+        /// How many of the records after this one came from the job that this one tries again.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        carried: u64,
+    },
     Started(Started),
     Failed(Failed),
     Completed(Completed),
@@ -82,6 +86,16 @@ pub(crate) enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last: Option<Arc<str>>,
     },
+}
+
+impl Record {
+    /// A run that begins with nothing done.
+    pub const RUN_STARTED: Self = Self::RunStarted { carried: 0 };
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -266,6 +280,11 @@ impl Record {
         }
     }
 
+    /// Whether a run that goes on need not work for this again.
+    pub const fn is_result(&self) -> bool {
+        matches!(self, Self::Completed(_) | Self::LeafCompleted(_) | Self::ItemFailed { .. } | Self::Skipped { .. })
+    }
+
     /// The end of a run without its result.
     pub fn ended_early(summary: RunSummary) -> Self {
         Self::Finished { result: Content::default(), summary, last: None }
@@ -274,7 +293,7 @@ impl Record {
     /// For filters in the store.
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::RunStarted {} => "run_started",
+            Self::RunStarted { .. } => "run_started",
             Self::Started(_) => "started",
             Self::Failed(_) => "failed",
             Self::Completed(_) => "completed",
@@ -293,7 +312,7 @@ impl Record {
     /// What observers are shown: none, one or two events; [`numbered`] gives them their ids.
     pub fn wire(self, run: &RunView) -> Vec<StreamEvent> {
         match self {
-            Self::RunStarted {} => vec![StreamEvent::RunStarted {
+            Self::RunStarted { .. } => vec![StreamEvent::RunStarted {
                 run_id: run.run_id.to_string(),
                 flow_id: run.flow_id.to_string(),
                 step_count: run.step_count,

@@ -72,7 +72,7 @@ impl Recorder {
     /// Creates the run with the first write.
     pub fn create(&self, run: NewRun) {
         self.held.lock().create = Some(Box::new(run));
-        self.record(Record::RunStarted {}, Some(Record::RunStarted {}), None);
+        self.record(Record::RUN_STARTED, Some(Record::RUN_STARTED), None);
     }
 
     /// Changes the run's status with the next write.

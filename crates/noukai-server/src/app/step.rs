@@ -78,7 +78,7 @@ impl App {
         }
         let sent = Sent {
             message: request.message,
-            messages: None,
+            messages: request.messages,
             parameters: request.parameters,
             attachments: request.attachments,
             overrides: request.block_overrides,

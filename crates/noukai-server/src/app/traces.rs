@@ -3,6 +3,7 @@
 use futures::{StreamExt, stream};
 use noukai_api::{
     CaptureMode, ErrorCode, FlowRun, FlowRunList, RunStatus, Scope, StepAttempts, StepStatus, StepTrace, Trace,
+    TriggerType,
 };
 use noukai_store::{FlowId, RunFilter, RunId, RunRecord};
 use uuid::Uuid;
@@ -46,6 +47,8 @@ pub struct RunQuery {
     pub flow_id: Option<String>,
     /// In one status.
     pub status: Option<String>,
+    /// Only jobs that were given up because they never came to an end.
+    pub poison: bool,
     /// 1 to 100, default 20.
     pub limit: Option<u32>,
     /// As the page before gave it.
@@ -58,7 +61,7 @@ impl App {
     /// # Errors
     /// `RUN_NOT_FOUND`, the same for foreign runs as for missing ones; `FLOW_NOT_FOUND` where a flow is named.
     pub async fn flow_run(&self, caller: &Caller, flow: Option<&str>, id: &str) -> Result<FlowRun, AppError> {
-        Ok(flow_run(&self.owned_run(caller, flow, id).await?))
+        self.linked(&self.owned_run(caller, flow, id).await?).await
     }
 
     /// One run with the latest attempt of each step.
@@ -69,7 +72,19 @@ impl App {
         let run = self.owned_run(caller, flow, id).await?;
         let rows = self.shown_rows(&run).await?;
         let steps = step_traces(&latest(rows));
-        Ok(Trace { flow_run: flow_run(&run), steps })
+        Ok(Trace { flow_run: self.linked(&run).await?, steps })
+    }
+
+    /// A run with the jobs it retries and is retried by.
+    async fn linked(&self, run: &RunRecord) -> Result<FlowRun, AppError> {
+        let shown = flow_run(run);
+        if run.trigger != TriggerType::Job {
+            return Ok(shown);
+        }
+        let job = self.store().job(run.project_id, run.id).await?;
+        let id = |id: RunId| id.to_string();
+        let (of, by) = job.map_or((None, None), |job| (job.retry_of.map(id), job.retried_by.map(id)));
+        Ok(FlowRun { retry_of: of, retried_by: by, ..shown })
     }
 
     /// One step of a run.
@@ -189,12 +204,13 @@ impl Follower {
         None
     }
 
-    /// Waits for news; false where the server stops.
+    /// Waits for news; false where there will be none. What is stored until then is shown first.
     async fn wait(&mut self) -> bool {
-        let stopping = self.app.stopping().clone();
+        let closing = self.app.closing().clone();
         tokio::select! {
+            biased;
             changed = self.changed.changed() => changed.is_ok(),
-            () = stopping.cancelled() => false,
+            () = closing.cancelled() => false,
         }
     }
 
@@ -251,6 +267,7 @@ fn run_filter(query: RunQuery) -> Result<RunFilter, AppError> {
     Ok(RunFilter {
         flow_id: query.flow_id.as_deref().map(|id| uuid("flow_id", id)).transpose()?.map(FlowId),
         status: query.status.as_deref().map(status).transpose()?,
+        poison: query.poison,
         before: query.cursor.as_deref().map(|id| uuid("cursor", id)).transpose()?.map(RunId),
         limit,
     })
@@ -271,6 +288,8 @@ pub(crate) fn flow_run(run: &RunRecord) -> FlowRun {
         session_id: run.session_id.clone(),
         tokens: (run.tokens.total > 0).then_some(run.tokens),
         cost_usd: run.cost_usd.clone(),
+        retry_of: None,
+        retried_by: None,
     }
 }
 
@@ -300,5 +319,6 @@ fn step_trace(row: &StepRow, loop_index: Option<u32>) -> StepTrace {
         input_size_bytes: (!skipped).then_some(row.input.bytes),
         output_size_bytes: row.output.as_ref().map(|output| output.bytes),
         truncated: row.truncated(),
+        carried: row.carried,
     }
 }

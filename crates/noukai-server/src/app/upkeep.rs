@@ -11,8 +11,8 @@ use rust_decimal::Decimal;
 use super::{
     App, AppError,
     history::{History, StepRow},
-    idempotency::KEPT,
     record::{Failed, Record, Stored, Used, micros},
+    retention::Pruning,
 };
 
 /// How often upkeep is done.
@@ -20,16 +20,16 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Waits before a run's end is tried to be stored again.
 const CONCLUDE_AFTER: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
 const CONCLUDE_EVERY: Duration = Duration::from_secs(10);
-/// Rows that go at once, so that upkeep never holds up runs.
+/// Runs that are ended at once, so that upkeep never holds up others.
 const BATCH: u32 = 200;
 
 impl App {
     /// Ends the execute and step runs that an earlier process left running. Jobs go on by themselves.
     pub(crate) async fn recover(&self) -> Result<(), AppError> {
         let message = "the server stopped while the run was going on";
-        for run in self.store().recover().await? {
+        for run in self.store().recover(self.now()).await? {
             let id = run.id;
-            self.end_run(run, ErrorCode::Interrupted, message, None).await?;
+            self.end_run(run, Verdict::new(ErrorCode::Interrupted, message)).await?;
             tracing::info!(run = %id, "ended a run that was interrupted");
         }
         Ok(())
@@ -54,7 +54,7 @@ impl App {
     async fn conclude(&self, run: &RunRecord, message: &str) -> Result<(), AppError> {
         match self.store().run(run.project_id, run.id).await? {
             Some(stored) if stored.status == RunStatus::Running => {
-                self.end_run(stored, ErrorCode::InternalError, message, None).await
+                self.end_run(stored, Verdict::new(ErrorCode::InternalError, message)).await
             }
             // It was never stored, or has ended all the same.
             _ => Ok(()),
@@ -65,48 +65,35 @@ impl App {
     pub(crate) async fn keep_up(self) {
         let stopping = self.stopping().clone();
         let mut every = tokio::time::interval(EVERY);
-        loop {
-            tokio::select! {
-                _ = every.tick() => {}
-                () = stopping.cancelled() => return,
-            }
-            if let Err(error) = self.tidy_up().await {
+        let mut pruning = Pruning::default();
+        while stopping.run_until_cancelled(every.tick()).await.is_some() {
+            let Some(done) = stopping.run_until_cancelled(self.tidy_up(&mut pruning)).await else { return };
+            if let Err(error) = done {
                 tracing::warn!(%error, context = error.context.as_deref(), "upkeep failed; it is tried again");
             }
         }
     }
 
     /// Ends runs whose callers did not come back, and deletes what is past its time.
-    pub(crate) async fn tidy_up(&self) -> Result<(), AppError> {
-        let limits = self.limits();
-        let seconds = i64::try_from(limits.pause_seconds).unwrap_or(i64::MAX / 2);
+    async fn tidy_up(&self, pruning: &mut Pruning) -> Result<(), AppError> {
+        let seconds = i64::try_from(self.limits().pause_seconds).unwrap_or(i64::MAX / 2);
         let paused_before = self.now().saturating_sub(time::Duration::seconds(seconds));
         loop {
             let runs = self.store().paused_since(paused_before, BATCH).await?;
             let last = runs.len() < BATCH as usize;
             for run in runs {
-                self.end_run(run, ErrorCode::Expired, "the run was paused for too long", None).await?;
+                self.end_run(run, Verdict::new(ErrorCode::Expired, "the run was paused for too long")).await?;
             }
             if last {
                 break;
             }
         }
-        let kept = time::Duration::days(i64::from(limits.trace_retention_days));
-        let before = self.now().saturating_sub(kept);
-        while self.store().prune(before, self.now() - KEPT, BATCH).await? == BATCH {
-            tokio::task::yield_now().await;
-        }
-        Ok(())
+        self.prune(pruning).await
     }
 
-    /// Ends a run that cannot go on: nobody works on it, or only the holder of `lease`.
-    pub(crate) async fn end_run(
-        &self,
-        mut run: RunRecord,
-        code: ErrorCode,
-        message: &str,
-        lease: Option<Lease>,
-    ) -> Result<(), AppError> {
+    /// Ends a run that cannot go on: nobody works on it, or only the holder of the verdict's lease.
+    pub(crate) async fn end_run(&self, mut run: RunRecord, verdict: Verdict<'_>) -> Result<(), AppError> {
+        let Verdict { code, message, lease, poison } = verdict;
         // As it stands now: a worker may have stored more since it was claimed.
         run = self.store().run(run.project_id, run.id).await?.unwrap_or(run);
         let history = self.history(&run).await?;
@@ -117,7 +104,8 @@ impl App {
             None => self.next_step_of(&run, &history).await,
         };
         let at = self.now();
-        let end = Ending { code, message, blamed, sums: sums(&history, &used), at };
+        let kept = run.trigger == TriggerType::Job && self.keeps_for_retry();
+        let end = Ending { code, message, blamed, sums: sums(&history, &used), at, kept, poison };
         let mut events: Vec<Record> = dangling.iter().map(|row| closed(row, code, message, used.clone(), at)).collect();
         events.extend(end.records(&run));
         let finish = end.finish(&run);
@@ -176,6 +164,23 @@ impl App {
     }
 }
 
+/// Why a run ends that no pass ends.
+pub(crate) struct Verdict<'a> {
+    pub code: ErrorCode,
+    pub message: &'a str,
+    /// Where a worker ends its job.
+    pub lease: Option<Lease>,
+    /// Whether it is a job that never came to an end.
+    pub poison: bool,
+}
+
+impl<'a> Verdict<'a> {
+    /// Of a run that nobody works on.
+    pub const fn new(code: ErrorCode, message: &'a str) -> Self {
+        Self { code, message, lease: None, poison: false }
+    }
+}
+
 /// The step that a run's end is told at.
 struct Blamed {
     step: Arc<str>,
@@ -196,6 +201,8 @@ struct Ending<'a> {
     blamed: Option<Blamed>,
     sums: (Tokens, Decimal),
     at: time::OffsetDateTime,
+    kept: bool,
+    poison: bool,
 }
 
 impl Ending<'_> {
@@ -235,6 +242,8 @@ impl Ending<'_> {
             // A step run that was cut off may be taken up again by its caller; one that expired may not.
             keep_inputs: run.trigger == TriggerType::Step && self.code != ErrorCode::Expired,
             clear_states: true,
+            keep_for_retry: self.kept,
+            poison: self.poison,
         }
     }
 

@@ -69,7 +69,7 @@ async fn address(parts: &mut Parts, args: &Args) -> Result<FlowAddress, ApiError
 }
 
 /// `X-Session-Id` without the spaces around it; nothing but spaces is none.
-fn session_id(headers: &HeaderMap) -> Result<Option<String>, AppError> {
+pub(super) fn session_id(headers: &HeaderMap) -> Result<Option<String>, AppError> {
     let Some(value) = headers.get(SESSION_ID) else { return Ok(None) };
     let refused = |message| AppError::new(ErrorCode::SessionIdInvalid, message);
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| refused("`X-Session-Id` is not UTF-8"))?.trim();
@@ -83,7 +83,7 @@ fn session_id(headers: &HeaderMap) -> Result<Option<String>, AppError> {
 }
 
 /// The route as the caller wrote it, the version in the query included: another version is another route.
-fn once(parts: &Parts, body: &Bytes) -> Result<Option<Once>, AppError> {
+pub(super) fn once(parts: &Parts, body: &Bytes) -> Result<Option<Once>, AppError> {
     let Some(key) = idempotency::key(&parts.headers)? else { return Ok(None) };
     let (method, uri) = (&parts.method, &parts.uri);
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();

@@ -69,6 +69,16 @@ impl Args {
         }
     }
 
+    /// One of a few words; the first where there is none.
+    pub fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, AppError> {
+        let words = || choices.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
+        let found = match self.text(name) {
+            None => choices.first(),
+            Some(text) => choices.iter().find(|(word, _)| *word == text),
+        };
+        found.map(|(_, choice)| *choice).ok_or_else(|| invalid(name, &format!("must be {}", words())))
+    }
+
     /// `limit`: a whole number. How large it may be, the use case says.
     pub fn limit(&self) -> Result<Option<u32>, AppError> {
         self.number("limit")

@@ -49,6 +49,8 @@ routes! {
     post   "/seq/{org}/{project}/{flow}/{version}/jobs"                                jobs::submit,
     get    "/seq/{org}/{project}/{flow}/jobs/{execution_id}"                           jobs::poll,
     delete "/seq/{org}/{project}/{flow}/jobs/{execution_id}"                           jobs::cancel,
+    post   "/seq/{org}/{project}/{flow}/jobs/{execution_id}/retry"                     jobs::retry,
+    get    "/queue"                                                                    jobs::queue,
 
     get    "/seq/{org}/{project}/{flow}/runs/{execution_id}"                           runs::summary,
     get    "/seq/{org}/{project}/{flow}/runs/{execution_id}/trace"                     runs::trace,

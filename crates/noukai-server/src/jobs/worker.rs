@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use noukai_store::Claim;
 use tokio::{
     sync::Semaphore,
     time::{MissedTickBehavior, interval, timeout},
@@ -71,7 +72,9 @@ impl Workers {
         }
         let limit = u32::try_from(slots.len()).unwrap_or(self.most);
         let now = self.app.now();
-        let jobs = match self.app.store().claim_jobs(self.owner, limit, now, now + LEASE).await {
+        let per_project = self.app.limits().concurrent_jobs;
+        let claim = Claim { owner: self.owner, limit, per_project, now, lease_until: now + LEASE };
+        let jobs = match self.app.store().claim_jobs(claim).await {
             Ok(jobs) => jobs,
             Err(error) => {
                 tracing::warn!(%error, "jobs could not be claimed");
@@ -86,10 +89,7 @@ impl Workers {
                 let (id, lease) = (job.run.id, job.lease.clone());
                 if let Err(error) = app.run_job(job).await {
                     tracing::warn!(job = %id, %error, context = error.context.as_deref(), "a job is given back");
-                    // What stood in the way has a moment to pass.
-                    tokio::time::sleep(PAUSE).await;
-                    // A lease that is no longer ours need not be released.
-                    let _ = app.store().release_job(id, &lease).await;
+                    app.give_back(id, &lease, &error).await;
                 }
                 drop(slot);
             }));
@@ -97,14 +97,21 @@ impl Workers {
         count
     }
 
+    /// Resolves once the server stops and no job is worked on any more. Until then others must not take the jobs.
+    async fn done(&self) {
+        self.app.stopping().cancelled().await;
+        let _ = self.slots.acquire_many(self.most).await;
+    }
+
     async fn keep_leases(self: Arc<Self>) {
-        let stopping = self.app.stopping().clone();
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let done = self.done();
+        let mut done = std::pin::pin!(done);
         loop {
             tokio::select! {
                 _ = beat.tick() => {}
-                () = stopping.cancelled() => return,
+                () = &mut done => return,
             }
             match self.app.store().heartbeat(self.owner, self.app.now() + LEASE).await {
                 Ok(cancelled) => cancelled.into_iter().for_each(|id| self.app.cancel_live(id)),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use noukai_api::Scope;
 use noukai_models::Secret;
-use noukai_server::{CodeConfig, Config, DatabaseConfig, KeyRequest, Project, ProviderSettings, Server};
+use noukai_server::{CodeConfig, Config, DatabaseConfig, KeyRequest, Project, ProviderSettings, Retention, Server};
 use reqwest::{Body, Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -126,11 +126,13 @@ fn config(dir: &TempDir) -> Config {
             ..CodeConfig::default()
         },
         limits: noukai_api::Limits::default(),
+        retention: Retention::all(30),
         capture: Some(noukai_api::CaptureMode::Full),
         org: "acme".to_owned(),
         project: "demo".to_owned(),
         flows: None,
         workers: 4,
+        drain: Duration::ZERO,
         grace: Duration::from_secs(5),
     }
 }

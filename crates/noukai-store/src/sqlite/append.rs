@@ -6,12 +6,16 @@
 use noukai_api::RunStatus;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{
-    hub::Effects,
+    queues,
     rows::{Micros, clamp},
 };
-use crate::{Lease, NewEvent, NewRun, ProjectId, Resumed, RunChange, RunFinish, RunId, RunWrite, StoreError};
+use crate::{
+    Lease, NewEvent, NewJob, NewRun, ProjectId, Resumed, RunChange, RunFinish, RunId, RunWrite, StoreError,
+    hub::Effects,
+};
 
 const INSERT_RUN: &str = "INSERT INTO runs (id, project_id, flow_id, flow_slug, version, hash, trigger_type, status, \
     status_at, capture, session_id, step_count, started_at, completed_at, duration_ms, prompt_tokens, \
@@ -20,7 +24,11 @@ const INSERT_RUN: &str = "INSERT INTO runs (id, project_id, flow_id, flow_slug, 
 
 const INSERT_INPUTS: &str = "INSERT INTO run_inputs (run_id, inputs) VALUES ($1, $2)";
 
-const INSERT_JOB: &str = "INSERT INTO jobs (run_id, project_id, enqueued_at, claims) VALUES ($1, $2, $3, 0)";
+const INSERT_JOB: &str = "INSERT INTO jobs (run_id, project_id, enqueued_at, claims, ticket, retry_of) \
+    VALUES ($1, $2, $3, 0, $4, $5)";
+
+const MARK_RETRIED: &str = "UPDATE jobs SET retried_by = $1, kept_at = NULL \
+    WHERE run_id = $2 AND project_id = $3 AND retried_by IS NULL AND kept_at IS NOT NULL";
 
 const INSERT_EVENT: &str = "INSERT INTO run_events (run_id, seq, kind, payload, state) VALUES ($1, $2, $3, $4, $5)";
 
@@ -51,8 +59,8 @@ const FORGET_STATES: &str = "UPDATE run_events SET state = NULL WHERE run_id = $
 
 const FORGET_INPUTS: &str = "DELETE FROM run_inputs WHERE run_id = $1";
 
-const FINISH_JOB: &str = "UPDATE jobs SET finished_at = $1, result = $2, lease_owner = NULL, lease_until = NULL \
-    WHERE run_id = $3 AND finished_at IS NULL";
+const FINISH_JOB: &str = "UPDATE jobs SET finished_at = $1, result = $2, kept_at = $3, poisoned_at = $4, \
+    lease_owner = NULL, lease_until = NULL WHERE run_id = $5 AND finished_at IS NULL";
 
 const RESUME: &str = "UPDATE runs SET status = 'running', status_at = $1, completed_at = NULL, duration_ms = NULL, \
     error = NULL WHERE id = $2 AND project_id = $3 AND last_seq = $4 AND status IN ('paused', $5, $6)";
@@ -68,7 +76,7 @@ pub(super) fn apply(db: &Connection, effects: &mut Effects, write: &RunWrite) ->
         create(db, effects, write, new)?;
     }
     change(db, write)?;
-    let ends = matches!(write.change, Some(RunChange::Finished(_)));
+    let ends = matches!(&write.change, Some(RunChange::Finished(finish)) if !finish.keep_for_retry);
     insert_events(db, write.run_id, &write.events, ends)?;
     effects.run(write.run_id);
     Ok(())
@@ -108,12 +116,37 @@ fn create(db: &Connection, effects: &mut Effects, write: &RunWrite, new: &NewRun
     if let Some(inputs) = &new.inputs {
         db.prepare_cached(INSERT_INPUTS)?.execute(params![write.run_id.0, inputs])?;
     }
-    if new.job {
-        let at = Micros(new.record.started_at);
-        db.prepare_cached(INSERT_JOB)?.execute(params![write.run_id.0, write.project_id.0, at])?;
+    if let Some(job) = &new.job {
+        enqueue(db, write, new, job)?;
         effects.job();
     }
     Ok(())
+}
+
+fn enqueue(db: &Connection, write: &RunWrite, new: &NewRun, job: &NewJob) -> Result<(), StoreError> {
+    if let Some(retried) = job.retry_of {
+        mark_retried(db, write, retried)?;
+    }
+    let ticket = queues::admit(db, write.project_id, job)?;
+    let retry_of = job.retry_of.map(|retried| retried.0);
+    let row = params![write.run_id.0, write.project_id.0, Micros(new.record.started_at), ticket, retry_of];
+    db.prepare_cached(INSERT_JOB)?.execute(row)?;
+    Ok(())
+}
+
+/// What was kept of the job for this has served its purpose.
+fn mark_retried(db: &Connection, write: &RunWrite, retried: RunId) -> Result<(), StoreError> {
+    let row = params![write.run_id.0, retried.0, write.project_id.0];
+    if db.prepare_cached(MARK_RETRIED)?.execute(row)? == 0 {
+        return Err(StoreError::Conflict(format!("job {retried} cannot be retried, or has been")));
+    }
+    forget_kept(db, retried.0).map_err(StoreError::from)
+}
+
+/// Lets go of what a run needs to go on.
+pub(super) fn forget_kept(db: &Connection, run: Uuid) -> rusqlite::Result<()> {
+    db.prepare_cached(FORGET_STATES)?.execute([run])?;
+    db.prepare_cached(FORGET_INPUTS)?.execute([run]).map(drop)
 }
 
 fn insert_run(db: &Connection, write: &RunWrite, new: &NewRun) -> rusqlite::Result<()> {
@@ -215,24 +248,33 @@ fn end(db: &Connection, write: &RunWrite, finish: &RunFinish) -> Result<(), Stor
     ];
     let ended = db.prepare_cached(FINISH)?.query_row(row, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let (pauses, is_job) = ended.ok_or_else(|| refusal(db, write, "end"))?;
-    tidy(db, write.run_id, finish, pauses, is_job).map_err(StoreError::from)
+    tidy(db, write.run_id, finish, pauses)?;
+    if is_job {
+        end_job(db, write, finish)?;
+    }
+    Ok(())
 }
 
 /// Lets go of what only a run that may go on needs.
-fn tidy(db: &Connection, run: RunId, finish: &RunFinish, pauses: u32, is_job: bool) -> rusqlite::Result<()> {
-    if finish.clear_states {
+fn tidy(db: &Connection, run: RunId, finish: &RunFinish, pauses: u32) -> rusqlite::Result<()> {
+    if finish.clear_states && !finish.keep_for_retry {
         db.prepare_cached(FORGET_STATES)?.execute([run.0])?;
     }
     if pauses > 0 {
         db.prepare_cached(FORGET_PAUSE)?.execute([run.0])?;
     }
-    if !finish.keep_inputs {
+    if !finish.keep_inputs && !finish.keep_for_retry {
         db.prepare_cached(FORGET_INPUTS)?.execute([run.0])?;
     }
-    if is_job {
-        db.prepare_cached(FINISH_JOB)?.execute(params![Micros(finish.at), finish.job_result, run.0])?;
-    }
     Ok(())
+}
+
+fn end_job(db: &Connection, write: &RunWrite, finish: &RunFinish) -> rusqlite::Result<()> {
+    queues::leave(db, write.project_id, write.run_id)?;
+    let at = |wanted: bool| wanted.then_some(Micros(finish.at));
+    let row =
+        params![Micros(finish.at), finish.job_result, at(finish.keep_for_retry), at(finish.poison), write.run_id.0];
+    db.prepare_cached(FINISH_JOB)?.execute(row).map(drop)
 }
 
 fn insert_events(db: &Connection, run: RunId, events: &[NewEvent], ends: bool) -> rusqlite::Result<()> {

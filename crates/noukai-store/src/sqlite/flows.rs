@@ -8,47 +8,8 @@ use super::{
     SqliteStore,
     rows::{self, Micros},
 };
+use crate::sql::flows as sql;
 use crate::{FlowId, FlowRecord, Flows, ProjectId, StoreError, VersionRecord};
-
-const KEEP_DOCUMENT: &str = "INSERT INTO documents (project_id, hash, document, created_at) VALUES ($1, $2, $3, $4) \
-    ON CONFLICT (project_id, hash) DO NOTHING";
-
-const PUT_DRAFT: &str = "INSERT INTO flows (id, project_id, slug, name, draft_hash, latest_version, created_at, \
-    updated_at) VALUES ($1, $2, $3, $4, $5, 0, $6, $6) \
-    ON CONFLICT (project_id, slug) WHERE removed_at IS NULL \
-    DO UPDATE SET name = excluded.name, draft_hash = excluded.draft_hash, updated_at = excluded.updated_at";
-
-macro_rules! select {
-    ($tail:literal) => {
-        concat!(
-            "SELECT f.id, f.slug, f.name, f.draft_hash, f.latest_version, v.number, v.hash FROM flows f \
-             LEFT JOIN versions v ON v.flow_id = f.id AND v.number = f.production_version \
-             WHERE f.project_id = $1 AND f.removed_at IS NULL ",
-            $tail
-        )
-    };
-}
-const BY_SLUG: &str = select!("AND f.slug = $2");
-const BY_ID: &str = select!("AND f.id = $2");
-const ALL: &str = select!("ORDER BY f.slug");
-
-const REMOVE: &str = "UPDATE flows SET removed_at = $1 WHERE project_id = $2 AND slug = $3 AND removed_at IS NULL";
-
-const DOCUMENT: &str = "SELECT document FROM documents WHERE project_id = $1 AND hash = $2";
-
-const VERSION: &str = "SELECT number, hash, note, author, created_at FROM versions \
-    WHERE project_id = $1 AND flow_id = $2 AND number = $3";
-
-const ADD_VERSION: &str = "INSERT INTO versions (flow_id, number, project_id, hash, note, author, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7)";
-
-const SET_LATEST: &str = "UPDATE flows SET latest_version = $1 WHERE project_id = $2 AND id = $3";
-
-const SET_PRODUCTION: &str = "UPDATE flows SET production_version = $1 \
-    WHERE project_id = $2 AND id = $3 AND removed_at IS NULL";
-
-const LOG_PRODUCTION: &str = "INSERT INTO production_log (project_id, flow_id, number, author, created_at) \
-    VALUES ($1, $2, $3, $4, $5)";
 
 #[async_trait]
 impl Flows for SqliteStore {
@@ -72,17 +33,19 @@ impl Flows for SqliteStore {
     }
 
     async fn flows(&self, project: ProjectId) -> Result<Vec<FlowRecord>, StoreError> {
-        self.list(move |db| Ok(db.prepare_cached(ALL)?.query_map([project.0], flow)?.collect::<Result<_, _>>()?)).await
+        self.list(move |db| Ok(db.prepare_cached(sql::ALL)?.query_map([project.0], flow)?.collect::<Result<_, _>>()?))
+            .await
     }
 
     async fn remove_flow(&self, project: ProjectId, slug: &str, at: OffsetDateTime) -> Result<bool, StoreError> {
         let slug = slug.to_owned();
-        self.write(move |db, _| Ok(db.prepare_cached(REMOVE)?.execute(params![Micros(at), project.0, slug])? > 0)).await
+        self.write(move |db, _| Ok(db.prepare_cached(sql::REMOVE)?.execute(params![Micros(at), project.0, slug])? > 0))
+            .await
     }
 
     async fn document(&self, project: ProjectId, hash: &str) -> Result<Option<String>, StoreError> {
         self.point(|db| {
-            Ok(db.prepare_cached(DOCUMENT)?.query_row(params![project.0, hash], |row| row.get(0)).optional()?)
+            Ok(db.prepare_cached(sql::DOCUMENT)?.query_row(params![project.0, hash], |row| row.get(0)).optional()?)
         })
     }
 
@@ -120,12 +83,12 @@ impl Flows for SqliteStore {
         let author = author.to_owned();
         self.write(move |db, _| {
             if find_version(db, project, flow, number)?.is_none()
-                || db.prepare_cached(SET_PRODUCTION)?.execute(params![number, project.0, flow.0])? == 0
+                || db.prepare_cached(sql::SET_PRODUCTION)?.execute(params![number, project.0, flow.0])? == 0
             {
                 return Ok(false);
             }
             let row = params![project.0, flow.0, number, author, Micros(at)];
-            db.prepare_cached(LOG_PRODUCTION)?.execute(row)?;
+            db.prepare_cached(sql::LOG_PRODUCTION)?.execute(row)?;
             Ok(true)
         })
         .await
@@ -144,14 +107,14 @@ struct Draft {
 impl Draft {
     fn put(&self, db: &Connection, document: &str) -> Result<FlowRecord, StoreError> {
         let Self { project, id, at, slug, name, hash } = self;
-        db.prepare_cached(KEEP_DOCUMENT)?.execute(params![project.0, hash, document, Micros(*at)])?;
-        db.prepare_cached(PUT_DRAFT)?.execute(params![id.0, project.0, slug, name, hash, Micros(*at)])?;
+        db.prepare_cached(sql::KEEP_DOCUMENT)?.execute(params![project.0, hash, document, Micros(*at)])?;
+        db.prepare_cached(sql::PUT_DRAFT)?.execute(params![id.0, project.0, slug, name, hash, Micros(*at)])?;
         by_slug(db, *project, slug)?.ok_or_else(|| missing(*id))
     }
 }
 
 fn by_slug(db: &Connection, project: ProjectId, slug: &str) -> Result<Option<FlowRecord>, StoreError> {
-    Ok(db.prepare_cached(BY_SLUG)?.query_row(params![project.0, slug], flow).optional()?)
+    Ok(db.prepare_cached(sql::BY_SLUG)?.query_row(params![project.0, slug], flow).optional()?)
 }
 
 /// The same content as the latest version's is that version.
@@ -161,7 +124,7 @@ fn publish(
     id: FlowId,
     mut version: VersionRecord,
 ) -> Result<VersionRecord, StoreError> {
-    let found = db.prepare_cached(BY_ID)?.query_row([project.0, id.0], flow).optional()?;
+    let found = db.prepare_cached(sql::BY_ID)?.query_row([project.0, id.0], flow).optional()?;
     let found = found.ok_or_else(|| missing(id))?;
     if found.draft_hash != version.hash {
         return Err(StoreError::Conflict(format!("the draft of {} is {} now", found.slug, found.draft_hash)));
@@ -173,8 +136,8 @@ fn publish(
     version.number = found.latest_version + 1;
     let at = Micros(version.created_at);
     let VersionRecord { number, hash, note, author, .. } = &version;
-    db.prepare_cached(ADD_VERSION)?.execute(params![id.0, number, project.0, hash, note, author, at])?;
-    db.prepare_cached(SET_LATEST)?.execute(params![number, project.0, id.0])?;
+    db.prepare_cached(sql::ADD_VERSION)?.execute(params![id.0, number, project.0, hash, note, author, at])?;
+    db.prepare_cached(sql::SET_LATEST)?.execute(params![number, project.0, id.0])?;
     Ok(version)
 }
 
@@ -188,7 +151,7 @@ fn find_version(
     flow: FlowId,
     number: u32,
 ) -> Result<Option<VersionRecord>, StoreError> {
-    Ok(db.prepare_cached(VERSION)?.query_row(params![project.0, flow.0, number], version).optional()?)
+    Ok(db.prepare_cached(sql::VERSION)?.query_row(params![project.0, flow.0, number], version).optional()?)
 }
 
 fn flow(row: &Row<'_>) -> rusqlite::Result<FlowRecord> {

@@ -5,27 +5,8 @@ use rusqlite::{Connection, Row, params};
 use time::OffsetDateTime;
 
 use super::{SqliteStore, rows::Micros};
+use crate::sql::idempotency as sql;
 use crate::{Begun, Idempotency, IdempotencyKey, IdempotencyRecord, StoreError, StoredReply};
-
-/// Finds a row only where the key is the caller's now.
-const BEGIN: &str = "INSERT INTO idempotency_keys (project_id, route, idempotency_key, body_hash, created_at) \
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (project_id, route, idempotency_key) \
-    DO UPDATE SET body_hash = excluded.body_hash, created_at = excluded.created_at, status = NULL, \
-    content_type = NULL, body = NULL WHERE idempotency_keys.created_at < $6 RETURNING 1";
-
-const BEFORE: &str = "SELECT body_hash, status, content_type, body FROM idempotency_keys \
-    WHERE project_id = $1 AND route = $2 AND idempotency_key = $3";
-
-const FINISH: &str = "UPDATE idempotency_keys SET status = $1, content_type = $2, body = $3 \
-    WHERE project_id = $4 AND route = $5 AND idempotency_key = $6 AND status IS NULL";
-
-const ABANDON: &str = "DELETE FROM idempotency_keys \
-    WHERE project_id = $1 AND route = $2 AND idempotency_key = $3 AND status IS NULL";
-
-const FORGET_UNANSWERED: &str = "DELETE FROM idempotency_keys WHERE status IS NULL";
-
-const FORGET_OLD: &str = "DELETE FROM idempotency_keys WHERE (project_id, route, idempotency_key) IN \
-    (SELECT project_id, route, idempotency_key FROM idempotency_keys WHERE created_at < $1 LIMIT $2)";
 
 #[async_trait]
 impl Idempotency for SqliteStore {
@@ -39,7 +20,7 @@ impl Idempotency for SqliteStore {
         let (key, body_hash) = (key.clone(), body_hash.to_owned());
         self.write(move |db, _| {
             let row = params![key.project_id.0, key.route, key.key, body_hash, Micros(at), Micros(expired_before)];
-            if db.prepare_cached(BEGIN)?.exists(row)? { Ok(Begun::First) } else { before(db, &key) }
+            if db.prepare_cached(sql::BEGIN_SQLITE)?.exists(row)? { Ok(Begun::First) } else { before(db, &key) }
         })
         .await
     }
@@ -48,7 +29,7 @@ impl Idempotency for SqliteStore {
         let (key, reply) = (key.clone(), reply.clone());
         self.write(move |db, _| {
             let row = params![reply.status, reply.content_type, reply.body, key.project_id.0, key.route, key.key];
-            match db.prepare_cached(FINISH)?.execute(row)? {
+            match db.prepare_cached(sql::FINISH_SQLITE)?.execute(row)? {
                 0 => Err(StoreError::Conflict("the idempotency key waits for no reply".into())),
                 _ => Ok(()),
             }
@@ -59,7 +40,7 @@ impl Idempotency for SqliteStore {
     async fn abandon(&self, key: &IdempotencyKey) -> Result<(), StoreError> {
         let key = key.clone();
         self.write(move |db, _| {
-            db.prepare_cached(ABANDON)?.execute(params![key.project_id.0, key.route, key.key])?;
+            db.prepare_cached(sql::ABANDON_SQLITE)?.execute(params![key.project_id.0, key.route, key.key])?;
             Ok(())
         })
         .await
@@ -68,7 +49,7 @@ impl Idempotency for SqliteStore {
 
 fn before(db: &Connection, key: &IdempotencyKey) -> Result<Begun, StoreError> {
     let row = params![key.project_id.0, key.route, key.key];
-    Ok(Begun::Before(db.prepare_cached(BEFORE)?.query_row(row, record)?))
+    Ok(Begun::Before(db.prepare_cached(sql::BEFORE)?.query_row(row, record)?))
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<IdempotencyRecord> {
@@ -82,12 +63,12 @@ fn record(row: &Row<'_>) -> rusqlite::Result<IdempotencyRecord> {
 
 /// Keys whose request ended with its process.
 pub(super) fn forget_unanswered(db: &Connection) -> Result<(), StoreError> {
-    db.prepare_cached(FORGET_UNANSWERED)?.execute([])?;
+    db.prepare_cached(sql::FORGET_UNANSWERED_SQLITE)?.execute([])?;
     Ok(())
 }
 
 /// Keys made before `before`, at most `limit`; how many went.
 pub(super) fn forget_old(db: &Connection, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
-    let gone = db.prepare_cached(FORGET_OLD)?.execute(params![Micros(before), limit])?;
+    let gone = db.prepare_cached(sql::FORGET_OLD)?.execute(params![Micros(before), limit])?;
     Ok(u32::try_from(gone).unwrap_or(u32::MAX))
 }

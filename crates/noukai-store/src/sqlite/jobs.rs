@@ -1,54 +1,34 @@
 //! Jobs as their callers see them: polled, cancelled, counted. Leases are in `claims`; creation and end in `append`.
 
 use async_trait::async_trait;
-use noukai_api::RunStatus;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    SqliteStore, append, claims,
-    hub::Effects,
-    rows::{self, Micros, RUN_COLUMNS, run_columns},
+    SqliteStore, append, claims, queues,
+    rows::{self, Micros},
 };
+use crate::sql::jobs as sql;
 use crate::{
-    ClaimedJob, JobRecord, Jobs, Lease, NewEvent, ProjectId, RunChange, RunFinish, RunId, RunRecord, RunWrite,
-    StoreError,
+    Cancellation, Claim, ClaimedJob, JobRecord, Jobs, Lease, ProjectId, QueueRecord, Release, RunId, StoreError,
+    hub::Effects, sql::RUN_COLUMNS,
 };
-
-const JOB: &str = concat!(
-    "SELECT ",
-    run_columns!(),
-    ", j.result, j.cancel_requested_at IS NOT NULL FROM jobs j JOIN runs r ON r.id = j.run_id \
-     WHERE j.run_id = $1 AND j.project_id = $2 AND r.project_id = j.project_id"
-);
-
-const ASK_TO_CANCEL: &str = "UPDATE jobs SET cancel_requested_at = COALESCE(cancel_requested_at, $1) \
-    WHERE run_id = $2 AND project_id = $3 AND finished_at IS NULL \
-    RETURNING lease_owner IS NULL OR lease_until <= $1";
-
-const QUEUED: &str = "SELECT count(*) FROM jobs WHERE project_id = $1 AND finished_at IS NULL AND claims = 0";
 
 #[async_trait]
 impl Jobs for SqliteStore {
-    async fn claim_jobs(
-        &self,
-        owner: Uuid,
-        limit: u32,
-        now: OffsetDateTime,
-        lease_until: OffsetDateTime,
-    ) -> Result<Vec<ClaimedJob>, StoreError> {
-        self.write(move |db, _| claims::claim(db, owner, limit, now, lease_until)).await
+    async fn claim_jobs(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError> {
+        self.write(move |db, _| claims::claim(db, &claim)).await
     }
 
     async fn heartbeat(&self, owner: Uuid, lease_until: OffsetDateTime) -> Result<Vec<RunId>, StoreError> {
         self.write(move |db, _| claims::heartbeat(db, owner, lease_until)).await
     }
 
-    async fn release_job(&self, id: RunId, lease: &Lease) -> Result<(), StoreError> {
+    async fn release_job(&self, id: RunId, lease: &Lease, how: Release) -> Result<(), StoreError> {
         let lease = lease.clone();
-        self.write(move |db, effects| claims::release(db, effects, id, &lease)).await
+        self.write(move |db, effects| claims::release(db, effects, id, &lease, &how)).await
     }
 
     async fn job(&self, project: ProjectId, id: RunId) -> Result<Option<JobRecord>, StoreError> {
@@ -59,18 +39,13 @@ impl Jobs for SqliteStore {
         &self,
         project: ProjectId,
         id: RunId,
-        error: &str,
-        event_payload: &str,
-        event_kind: &'static str,
-        at: OffsetDateTime,
+        cancellation: Cancellation,
     ) -> Result<Option<JobRecord>, StoreError> {
-        let (error, payload) = (error.to_owned(), event_payload.to_owned());
-        let cancel = Cancel { project, id, error, payload, kind: event_kind, at };
-        self.write(move |db, effects| cancel.clone().run(db, effects)).await
+        self.write(move |db, effects| cancel(db, effects, (project, id), &cancellation)).await
     }
 
-    async fn queued_jobs(&self, project: ProjectId) -> Result<u32, StoreError> {
-        self.point(|db| Ok(db.prepare_cached(QUEUED)?.query_row([project.0], |row| row.get(0))?))
+    async fn queue(&self, project: ProjectId) -> Result<QueueRecord, StoreError> {
+        self.list(move |db| queues::queue(db, project)).await
     }
 
     fn watch_jobs(&self) -> watch::Receiver<u64> {
@@ -79,63 +54,58 @@ impl Jobs for SqliteStore {
 }
 
 fn find(db: &Connection, project: ProjectId, id: RunId) -> Result<Option<JobRecord>, StoreError> {
-    Ok(db.prepare_cached(JOB)?.query_row([id.0, project.0], job).optional()?)
-}
-
-fn job(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
-    Ok(JobRecord { run: rows::run(row)?, result: row.get(RUN_COLUMNS)?, cancel_requested: row.get(RUN_COLUMNS + 1)? })
-}
-
-#[derive(Clone)]
-struct Cancel {
-    project: ProjectId,
-    id: RunId,
-    error: String,
-    payload: String,
-    kind: &'static str,
-    at: OffsetDateTime,
-}
-
-impl Cancel {
-    /// A job that has ended stays as it is. One whose lease has run out counts as nobody's: it ends here, and a
-    /// worker that wakes up late is fenced.
-    fn run(self, db: &Connection, effects: &mut Effects) -> Result<Option<JobRecord>, StoreError> {
-        let (project, id) = (self.project, self.id);
-        let row = params![Micros(self.at), id.0, project.0];
-        let idle: Option<bool> = db.prepare_cached(ASK_TO_CANCEL)?.query_row(row, |row| row.get(0)).optional()?;
-        let Some(idle) = idle else { return find(db, project, id) };
-        effects.run(id);
-        let asked = find(db, project, id)?;
-        match asked {
-            Some(job) if idle => {
-                append::apply(db, effects, &self.last_write(&job.run))?;
-                find(db, project, id)
-            }
-            asked => Ok(asked),
-        }
+    let found = db.prepare_cached(sql::JOB)?.query_row([id.0, project.0], job).optional()?;
+    let Some((mut job, rest)) = found else { return Ok(None) };
+    if rest.faults > 0 {
+        job.faults = claims::faults(db, id.0)?;
     }
+    if rest.waits {
+        job.place = queues::place(db, project, rest.ticket)?;
+    }
+    Ok(Some(job))
+}
 
-    fn last_write(self, run: &RunRecord) -> RunWrite {
-        let event = NewEvent { seq: run.last_seq + 1, kind: self.kind, payload: self.payload, state: None };
-        let duration = (self.at - run.started_at).whole_milliseconds().max(0);
-        let finish = RunFinish {
-            status: RunStatus::Cancelled,
-            at: self.at,
-            duration_ms: u64::try_from(duration).unwrap_or(u64::MAX),
-            tokens: run.tokens,
-            cost_usd: run.cost_usd.clone(),
-            error: Some(self.error),
-            job_result: None,
-            keep_inputs: false,
-            clear_states: true,
-        };
-        RunWrite {
-            project_id: self.project,
-            run_id: self.id,
-            create: None,
-            change: Some(RunChange::Finished(Box::new(finish))),
-            events: vec![event],
-            fence: None,
+/// What else there is to look up.
+struct Rest {
+    faults: u32,
+    ticket: i64,
+    waits: bool,
+}
+
+fn job(row: &Row<'_>) -> rusqlite::Result<(JobRecord, Rest)> {
+    let column = |offset: usize| RUN_COLUMNS + offset;
+    let job = JobRecord {
+        run: rows::run(row)?,
+        result: row.get(column(0))?,
+        cancel_requested: row.get(column(1))?,
+        place: None,
+        faults: Vec::new(),
+        poison: row.get(column(2))?,
+        retryable: row.get(column(3))?,
+        retry_of: row.get::<_, Option<Uuid>>(column(4))?.map(RunId),
+        retried_by: row.get::<_, Option<Uuid>>(column(5))?.map(RunId),
+    };
+    Ok((job, Rest { faults: row.get(column(6))?, ticket: row.get(column(7))?, waits: row.get(column(8))? }))
+}
+
+/// A job that has ended stays as it is. One whose lease has run out counts as nobody's: it ends here, and a worker that
+/// wakes up late is fenced.
+fn cancel(
+    db: &Connection,
+    effects: &mut Effects,
+    (project, id): (ProjectId, RunId),
+    cancellation: &Cancellation,
+) -> Result<Option<JobRecord>, StoreError> {
+    let row = params![Micros(cancellation.at), id.0, project.0];
+    let idle: Option<bool> = db.prepare_cached(sql::ASK_TO_CANCEL)?.query_row(row, |row| row.get(0)).optional()?;
+    let Some(idle) = idle else { return find(db, project, id) };
+    effects.run(id);
+    let asked = find(db, project, id)?;
+    match asked {
+        Some(job) if idle => {
+            append::apply(db, effects, &cancellation.last_write(&job.run))?;
+            find(db, project, id)
         }
+        asked => Ok(asked),
     }
 }

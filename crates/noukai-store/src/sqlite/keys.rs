@@ -8,28 +8,8 @@ use super::{
     SqliteStore,
     rows::{self, Micros, Scopes},
 };
+use crate::sql::keys as sql;
 use crate::{KeyRecord, Keys, ProjectId, StoreError};
-
-const ACTIVE: &str = "SELECT count(*) FROM api_keys \
-    WHERE project_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
-
-const ADD: &str = "INSERT INTO api_keys (key_id, project_id, secret_hash, environment, name, scopes, created_at, \
-    created_by, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-
-macro_rules! select {
-    ($tail:literal) => {
-        concat!(
-            "SELECT key_id, project_id, secret_hash, environment, name, scopes, created_at, created_by, expires_at, \
-             revoked_at FROM api_keys ",
-            $tail
-        )
-    };
-}
-const BY_ID: &str = select!("WHERE key_id = $1");
-const ALL: &str = select!("WHERE project_id = $1 ORDER BY created_at DESC, key_id DESC");
-
-const REVOKE: &str = "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) \
-    WHERE project_id = $2 AND key_id = $3 RETURNING revoked_at";
 
 #[async_trait]
 impl Keys for SqliteStore {
@@ -37,7 +17,7 @@ impl Keys for SqliteStore {
         let key = key.clone();
         self.write(move |db, _| {
             let row = params![key.project_id.0, Micros(now)];
-            let active: i64 = db.prepare_cached(ACTIVE)?.query_row(row, |row| row.get(0))?;
+            let active: i64 = db.prepare_cached(sql::ACTIVE)?.query_row(row, |row| row.get(0))?;
             if active >= i64::from(max_active) {
                 return Ok(false);
             }
@@ -48,11 +28,12 @@ impl Keys for SqliteStore {
     }
 
     async fn key(&self, key_id: &str) -> Result<Option<KeyRecord>, StoreError> {
-        self.point(|db| Ok(db.prepare_cached(BY_ID)?.query_row([key_id], key).optional()?))
+        self.point(|db| Ok(db.prepare_cached(sql::BY_ID)?.query_row([key_id], key).optional()?))
     }
 
     async fn keys(&self, project: ProjectId) -> Result<Vec<KeyRecord>, StoreError> {
-        self.list(move |db| Ok(db.prepare_cached(ALL)?.query_map([project.0], key)?.collect::<Result<_, _>>()?)).await
+        self.list(move |db| Ok(db.prepare_cached(sql::ALL)?.query_map([project.0], key)?.collect::<Result<_, _>>()?))
+            .await
     }
 
     async fn revoke_key(
@@ -64,7 +45,7 @@ impl Keys for SqliteStore {
         let key_id = key_id.to_owned();
         self.write(move |db, _| {
             let row = params![Micros(at), project.0, key_id];
-            Ok(db.prepare_cached(REVOKE)?.query_row(row, |row| rows::time(row, 0)).optional()?)
+            Ok(db.prepare_cached(sql::REVOKE)?.query_row(row, |row| rows::time(row, 0)).optional()?)
         })
         .await
     }
@@ -83,7 +64,7 @@ fn add(db: &Connection, key: &KeyRecord) -> rusqlite::Result<()> {
         key.expires_at.map(Micros),
         key.revoked_at.map(Micros)
     ];
-    db.prepare_cached(ADD)?.execute(row).map(drop)
+    db.prepare_cached(sql::ADD)?.execute(row).map(drop)
 }
 
 fn key(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {

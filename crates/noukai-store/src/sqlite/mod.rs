@@ -7,7 +7,6 @@
 mod append;
 mod claims;
 mod flows;
-mod hub;
 mod idempotency;
 mod jobs;
 mod keys;
@@ -15,6 +14,8 @@ mod log;
 mod migrations;
 mod open;
 mod projects;
+mod prune;
+mod queues;
 mod readers;
 mod rows;
 mod runs;
@@ -29,12 +30,14 @@ use std::{
 use rusqlite::Connection;
 
 use self::{
-    hub::{Effects, Hub},
     log::{Limits, Log},
     readers::Readers,
     writer::Writer,
 };
-use crate::{StoreError, Ticket};
+use crate::{
+    StoreError, Ticket,
+    hub::{Effects, Hub},
+};
 
 /// How much of what was acknowledged survives what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

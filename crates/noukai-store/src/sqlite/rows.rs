@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use noukai_api::{CaptureMode, RunStatus, Scope, Tokens, TriggerType};
 
-use crate::{FlowId, ProjectId, RunId, RunRecord};
+use crate::{FaultKind, FlowId, ProjectId, RunId, RunRecord};
 
 /// Microseconds since the epoch.
 pub(super) struct Micros(pub(super) OffsetDateTime);
@@ -40,7 +40,7 @@ macro_rules! spelled {
         }
     )+};
 }
-spelled!(RunStatus, TriggerType, CaptureMode);
+spelled!(RunStatus, TriggerType, CaptureMode, FaultKind);
 
 fn unknown(what: &str, text: &str) -> FromSqlError {
     FromSqlError::Other(format!("no {what} is spelled {text:?}").into())
@@ -92,19 +92,7 @@ where
     row.get::<_, Spelled<T>>(column).map(|value| value.0)
 }
 
-/// The columns of [`run`], of a table `runs` called `r`.
-macro_rules! run_columns {
-    () => {
-        "r.id, r.project_id, r.flow_id, r.flow_slug, r.version, r.hash, r.trigger_type, r.status, r.capture, \
-         r.session_id, r.step_count, r.started_at, r.completed_at, r.duration_ms, r.prompt_tokens, \
-         r.completion_tokens, r.total_tokens, r.cost_usd, r.last_seq, r.pauses, r.error"
-    };
-}
-pub(super) use run_columns;
-
-/// How many columns [`run`] reads: the first free one for a join's own.
-pub(super) const RUN_COLUMNS: usize = 21;
-
+/// See [`crate::sql::RUN_COLUMNS`].
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
     Ok(RunRecord {
         id: RunId(row.get(0)?),

@@ -12,12 +12,11 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{
-    database,
+use super::{database, log::Log};
+use crate::{
+    StoreError, Ticket,
     hub::{Effects, Hub},
-    log::Log,
 };
-use crate::{StoreError, Ticket};
 
 /// Most operations in one transaction: bounds how long the first of them waits for the last.
 const GROUP: usize = 512;

@@ -60,7 +60,7 @@ pub fn write(project: ProjectId, run: RunId) -> RunWrite {
 }
 
 pub fn create(record: RunRecord) -> RunWrite {
-    let job = record.trigger == TriggerType::Job;
+    let job = (record.trigger == TriggerType::Job).then_some(NewJob { bounds: QueueBounds::NONE, retry_of: None });
     let empty = write(record.project_id, record.id);
     RunWrite { create: Some(Box::new(NewRun { record, inputs: Some(r#"{"v":1}"#.into()), job })), ..empty }
 }
@@ -80,6 +80,8 @@ pub fn finish(status: RunStatus) -> RunFinish {
         job_result: None,
         keep_inputs: false,
         clear_states: true,
+        keep_for_retry: false,
+        poison: false,
     }
 }
 
@@ -118,6 +120,21 @@ pub async fn started(store: &Shared, project: ProjectId, trigger: TriggerType) -
     let id = run_id();
     store.append(create(record(project, id, trigger))).stored().await.unwrap();
     id
+}
+
+/// A claim of up to `limit` jobs, by a worker of its own, at `now` until `until`.
+pub fn claim_of(limit: u32, now: i64, until: i64) -> Claim {
+    Claim { owner: Uuid::now_v7(), limit, per_project: u32::MAX, now: at(now), lease_until: at(until) }
+}
+
+pub fn cancellation(when: i64) -> Cancellation {
+    Cancellation {
+        error: r#"{"code":"CANCELLED"}"#.into(),
+        event_kind: "run_cancelled",
+        event_payload: r#"{"v":1}"#.into(),
+        at: at(when),
+        keep_for_retry: true,
+    }
 }
 
 pub async fn status(store: &Shared, project: ProjectId, id: RunId) -> RunStatus {

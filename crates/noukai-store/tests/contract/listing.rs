@@ -44,7 +44,7 @@ pub async fn newest_first_and_narrowed(store: Shared) {
         (RunFilter { flow_id, status, ..all.clone() }, vec![2]),
         (RunFilter { flow_id, before, ..all.clone() }, vec![2]),
         (RunFilter { status, before, limit: 1, ..all.clone() }, vec![3]),
-        (RunFilter { flow_id, status, before, limit: 9 }, vec![2]),
+        (RunFilter { flow_id, status, before, limit: 9, ..RunFilter::default() }, vec![2]),
         (RunFilter { limit: 0, ..all }, vec![]),
     ];
     for (filter, expected) in cases {

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod listing;
 pub mod pauses;
 pub mod projects;
+pub mod queues;
 pub mod runs;
 pub mod upkeep;
 
@@ -32,12 +33,15 @@ macro_rules! contract_tests {
                 resume_is_scoped];
             jobs: [claimed_oldest_first, each_claimed_once, expired_lease_is_claimed_again, late_worker_is_fenced,
                 heartbeat_prolongs, released_is_free_at_once, done_with_its_result, cancelled_while_queued,
-                cancelled_while_claimed, cancelled_after_its_lease, cancel_of_none_or_ended, queue_is_counted,
-                watch_wakes, hidden_from_other_projects];
+                cancelled_while_claimed, cancelled_after_its_lease, cancel_of_none_or_ended, watch_wakes, hidden_from_other_projects];
+            queues: [projects_take_turns, equals_alternate, a_project_has_a_bound, queue_is_counted,
+                bounds_hold_in_a_race, a_refused_job_leaves_nothing, places_are_told, faults_are_noted,
+                kept_for_a_retry, retried_once, poison_is_listed];
             idempotency: [first_then_before, one_of_many_is_first, reply_is_kept, abandoned_is_free, expired_is_free,
                 keys_are_apart];
             upkeep: [ready, recover_voids_leases, recover_returns_interrupted, paused_since, prune_takes_what_is_old,
-                prune_goes_by_the_end, prune_counts_the_larger, prune_stops_at_its_limit, close_stores_what_is_queued];
+                prune_goes_by_the_end, prune_goes_by_capture, prune_goes_on_where_it_ended, prune_stops_at_its_limit,
+                keys_go_up_to_the_limit, close_stores_what_is_queued];
         }
     };
     (@all $database:ident, $make:path, $($subject:ident: [$($test:ident),+ $(,)?];)+) => {

@@ -1,6 +1,6 @@
 //! Start, upkeep, end.
 
-use noukai_api::{RunStatus, TriggerType};
+use noukai_api::{CaptureMode, RunStatus, TriggerType};
 use noukai_store::*;
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ pub async fn ready(store: Shared) {
 pub async fn recover_voids_leases(store: Shared) {
     let demo = project(&store, "demo").await;
     let id = started(&store, demo, TriggerType::Job).await;
-    let lease = store.claim_jobs(Uuid::now_v7(), 1, at(100), at(9_000)).await.unwrap().remove(0).lease;
+    let lease = store.claim_jobs(claim_of(1, 100, 9_000)).await.unwrap().remove(0).lease;
     let key = |key: &str| IdempotencyKey { project_id: demo, route: "r".into(), key: key.into() };
     for name in ["answered", "open"] {
         store.begin(&key(name), "b", at(1), at(0)).await.unwrap();
@@ -24,12 +24,12 @@ pub async fn recover_voids_leases(store: Shared) {
     store.finish(&key("answered"), &reply).await.unwrap();
     let watch = store.watch_jobs();
 
-    assert_eq!(store.recover().await.unwrap(), []);
+    assert_eq!(store.recover(at(100)).await.unwrap(), []);
 
     assert!(watch.has_changed().unwrap());
     let late = store.append(write(demo, id).events(1..=1).fenced(&lease)).stored().await;
     assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
-    let again = store.claim_jobs(Uuid::now_v7(), 1, at(101), at(9_000)).await.unwrap();
+    let again = store.claim_jobs(claim_of(1, 101, 9_000)).await.unwrap();
     assert_eq!((again[0].run.id, again[0].lease.claim), (id, 2));
     assert_eq!(store.begin(&key("open"), "b", at(2), at(0)).await.unwrap(), Begun::First);
     assert_ne!(store.begin(&key("answered"), "b", at(2), at(0)).await.unwrap(), Begun::First);
@@ -46,7 +46,7 @@ pub async fn recover_returns_interrupted(store: Shared) {
     let ended = started(&store, demo, TriggerType::Step).await;
     store.append(write(demo, ended).ends(RunStatus::Completed)).stored().await.unwrap();
 
-    let mut found: Vec<RunId> = store.recover().await.unwrap().into_iter().map(|run| run.id).collect();
+    let mut found: Vec<RunId> = store.recover(at(100)).await.unwrap().into_iter().map(|run| run.id).collect();
     expected.sort();
     found.sort();
     assert_eq!(found, expected);
@@ -71,6 +71,10 @@ pub async fn paused_since(store: Shared) {
     assert_eq!(found(store.paused_since(at(31), 10).await.unwrap()), [ids[1], ids[0]]);
 }
 
+async fn pruned(store: &Shared, before: i64, limit: u32) -> u32 {
+    store.prune_runs(KeptSince::all(at(before)), None, limit).await.unwrap().gone
+}
+
 async fn ended(store: &Shared, project: ProjectId, trigger: TriggerType, when: i64) -> RunId {
     let id = run_id_at(when - 1);
     store.append(create(record(project, id, trigger))).stored().await.unwrap();
@@ -89,7 +93,9 @@ pub async fn prune_takes_what_is_old(store: Shared) {
         store.begin(&key(name), "b", at(when), at(0)).await.unwrap();
     }
 
-    assert_eq!(store.prune(at(30), at(40), 1_000).await.unwrap(), 2);
+    assert_eq!(pruned(&store, 30, 1_000).await, 2);
+    assert_eq!(store.prune_keys(at(40), 1_000).await.unwrap(), 1);
+    store.give_back_space().await.unwrap();
 
     for id in old {
         assert_eq!(store.run(demo, id).await.unwrap(), None);
@@ -103,7 +109,8 @@ pub async fn prune_takes_what_is_old(store: Shared) {
     assert_eq!(all_events(&store, demo, kept[0]).await.len(), 2);
     assert_eq!(store.begin(&key("old"), "b", at(51), at(0)).await.unwrap(), Begun::First);
     assert_ne!(store.begin(&key("new"), "b", at(51), at(0)).await.unwrap(), Begun::First);
-    assert_eq!(store.prune(at(30), at(40), 1_000).await.unwrap(), 0);
+    assert_eq!(pruned(&store, 30, 1_000).await, 0);
+    assert_eq!(store.prune_keys(at(40), 1_000).await.unwrap(), 0);
 }
 
 /// Begun long ago, ended late: kept until it is that long since its end.
@@ -113,23 +120,21 @@ pub async fn prune_goes_by_the_end(store: Shared) {
     store.append(create(record(demo, id, TriggerType::Execute))).stored().await.unwrap();
     let end = RunFinish { at: at(30), ..finish(RunStatus::Completed) };
     let last = write(demo, id).change(RunChange::Finished(Box::new(end)));
-    assert_eq!(store.prune(at(1_000), at(0), 10).await.unwrap(), 0, "not while it is open");
+    assert_eq!(pruned(&store, 1_000, 10).await, 0, "not while it is open");
     store.append(last).stored().await.unwrap();
-    assert_eq!(store.prune(at(30), at(0), 10).await.unwrap(), 0);
-    assert_eq!(store.prune(at(31), at(0), 10).await.unwrap(), 1);
+    assert_eq!(pruned(&store, 30, 10).await, 0);
+    assert_eq!(pruned(&store, 31, 10).await, 1);
 }
 
-/// Of runs and keys whichever are more, so that the caller goes on until both are gone.
-pub async fn prune_counts_the_larger(store: Shared) {
+pub async fn keys_go_up_to_the_limit(store: Shared) {
     let demo = project(&store, "demo").await;
-    ended(&store, demo, TriggerType::Execute, 1).await;
-    for number in 0..25 {
+    for number in 0..150 {
         let key = IdempotencyKey { project_id: demo, route: "r".into(), key: number.to_string() };
         store.begin(&key, "b", at(5), at(0)).await.unwrap();
     }
-    assert_eq!(store.prune(at(30), at(40), 20).await.unwrap(), 20);
-    assert_eq!(store.prune(at(30), at(40), 20).await.unwrap(), 5);
-    assert_eq!(store.prune(at(30), at(40), 20).await.unwrap(), 0);
+    assert_eq!(store.prune_keys(at(40), 100).await.unwrap(), 100);
+    assert_eq!(store.prune_keys(at(40), 100).await.unwrap(), 50);
+    assert_eq!(store.prune_keys(at(40), 100).await.unwrap(), 0);
 }
 
 pub async fn prune_stops_at_its_limit(store: Shared) {
@@ -137,13 +142,62 @@ pub async fn prune_stops_at_its_limit(store: Shared) {
     for number in 0..150 {
         ended(&store, demo, TriggerType::Execute, number).await;
     }
-    assert_eq!(store.prune(at(1_000), at(0), 0).await.unwrap(), 0);
-    assert_eq!(store.prune(at(1_000), at(0), 100).await.unwrap(), 100);
+    assert_eq!(pruned(&store, 1_000, 0).await, 0);
+    assert_eq!(pruned(&store, 1_000, 100).await, 100);
     let filter = RunFilter { limit: 1_000, ..RunFilter::default() };
     let left = store.runs(demo, &filter).await.unwrap();
     assert_eq!(left.len(), 50);
     assert!(left.iter().all(|run| run.completed_at >= Some(at(100))), "the oldest go first");
-    assert_eq!(store.prune(at(1_000), at(0), 100).await.unwrap(), 50);
+    assert_eq!(pruned(&store, 1_000, 100).await, 50);
+}
+
+/// Each capture has its own time, a session's runs another; the look goes on where it ended.
+pub async fn prune_goes_by_capture(store: Shared) {
+    let demo = project(&store, "demo").await;
+    let mut ids = Vec::new();
+    for (capture, session) in [
+        (CaptureMode::Full, None),
+        (CaptureMode::Redacted, None),
+        (CaptureMode::MetadataOnly, None),
+        (CaptureMode::Off, None),
+        (CaptureMode::Full, Some("s".to_owned())),
+    ] {
+        let id = run_id_at(10);
+        let run = RunRecord { capture, session_id: session, ..record(demo, id, TriggerType::Execute) };
+        store.append(create(run).ends(RunStatus::Completed)).stored().await.unwrap();
+        ids.push(id);
+    }
+    ids.sort();
+    let old = at(21);
+    let kept = KeptSince { session: None, full: at(20), redacted: at(20), metadata_only: at(20), off: at(20) };
+    for (kept, gone) in [
+        (kept, 0),
+        (KeptSince { redacted: old, ..kept }, 1),
+        (KeptSince { metadata_only: old, ..kept }, 1),
+        (KeptSince { off: old, ..kept }, 1),
+        (KeptSince { session: Some(at(20)), full: old, ..kept }, 1),
+        (KeptSince { session: Some(old), ..kept }, 1),
+    ] {
+        let pruned = store.prune_runs(kept, None, 10).await.unwrap();
+        assert_eq!((pruned.gone, pruned.done), (gone, true), "{kept:?}");
+    }
+    assert!(store.runs(demo, &RunFilter { limit: 9, ..RunFilter::default() }).await.unwrap().is_empty());
+}
+
+pub async fn prune_goes_on_where_it_ended(store: Shared) {
+    let demo = project(&store, "demo").await;
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        ids.push(ended(&store, demo, TriggerType::Execute, number * 10 + 1).await);
+    }
+    let kept = KeptSince::all(at(1_000));
+    let first = store.prune_runs(kept, None, 2).await.unwrap();
+    assert_eq!(first, Pruned { gone: 2, seen: Some(ids[1]), done: false });
+    let second = store.prune_runs(kept, Some(ids[2]), 9).await.unwrap();
+    assert_eq!(second, Pruned { gone: 2, seen: Some(ids[4]), done: true });
+    assert!(store.run(demo, ids[2]).await.unwrap().is_some(), "passed over");
+    let none = store.prune_runs(kept, Some(ids[4]), 9).await.unwrap();
+    assert_eq!(none, Pruned { gone: 0, seen: Some(ids[4]), done: true });
 }
 
 pub async fn close_stores_what_is_queued(store: Shared) {

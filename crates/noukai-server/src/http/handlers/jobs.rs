@@ -1,7 +1,7 @@
-//! Jobs: submit, poll, cancel.
+//! Jobs: submit, poll, cancel, retry, and their queue.
 
 use axum::{
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -9,11 +9,12 @@ use noukai_api::{ExecuteRequest, JobStatus, RunStatus};
 use serde::Deserialize;
 
 use crate::{
-    app::App,
+    app::{App, RetryFrom, RetryOptions, RetryVersion},
     http::{
+        body,
         error::ApiError,
         extract::{Authed, PathOf},
-        flow_request::FlowRequest,
+        flow_request::{self, FlowRequest},
         idempotency,
         query::Args,
         reply,
@@ -70,4 +71,34 @@ pub(in crate::http) async fn cancel(
     PathOf(JobPath { flow, execution_id }): PathOf<JobPath>,
 ) -> Result<Response, ApiError> {
     reply::ok(&app.cancel_job(&caller, &flow, &execution_id).await?)
+}
+
+/// `POST .../jobs/{executionId}/retry`: 202 once the new job would survive a crash. There is nothing to say in a body.
+pub(in crate::http) async fn retry(
+    State(app): State<App>,
+    Authed(caller): Authed,
+    PathOf(JobPath { flow, execution_id }): PathOf<JobPath>,
+    args: Args,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let once = flow_request::once(&parts, &body::read(body, app.limits()).await?)?;
+    let options = RetryOptions {
+        from: args.choice("from", &[("failed", RetryFrom::Failed), ("start", RetryFrom::Start)])?,
+        version: args.choice("version", &[("same", RetryVersion::Same), ("current", RetryVersion::Current)])?,
+        session_id: flow_request::session_id(&parts.headers)?,
+    };
+    let work = {
+        let (app, caller) = (app.clone(), caller.clone());
+        async move {
+            let accepted = app.retry_job(&caller, &flow, &execution_id, options).await?;
+            reply::json(StatusCode::ACCEPTED, &accepted)
+        }
+    };
+    idempotency::reply(&app, &caller, once, work).await
+}
+
+/// `GET /queue`: the jobs of the key's project.
+pub(in crate::http) async fn queue(State(app): State<App>, Authed(caller): Authed) -> Result<Response, ApiError> {
+    reply::ok(&app.queue(&caller).await?)
 }

@@ -35,8 +35,13 @@ pub(in crate::http) async fn list(
     args: Args,
 ) -> Result<Response, ApiError> {
     let text = |name| args.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
-    let query =
-        RunQuery { flow_id: text("flow_id"), status: text("status"), limit: args.limit()?, cursor: text("cursor") };
+    let query = RunQuery {
+        flow_id: text("flow_id"),
+        status: text("status"),
+        poison: args.flag("poison")?,
+        limit: args.limit()?,
+        cursor: text("cursor"),
+    };
     reply::ok(&app.flow_runs(&caller, query).await?)
 }
 

@@ -133,6 +133,21 @@ const STEP_ERRORS: &[ErrorCode] = &join::<28>(
 
 const JOB_ERRORS: &[ErrorCode] = &join::<19>(START, &[MessagesRoleInvalid, MessagesTooLarge, ToolsRequireSyncExecute]);
 
+const RETRY_ERRORS: &[ErrorCode] = &[
+    JobNotFound,
+    Conflict,
+    ValidationError,
+    MissingMessage,
+    ModelMimeIncompatible,
+    BadRequest,
+    SessionIdInvalid,
+    IdempotencyKeyReused,
+    PayloadTooLarge,
+    InvalidTree,
+    NoSteps,
+    Overloaded,
+];
+
 const RUN_HEADERS: &[&str] = &["versionQuery", "SessionIdHeader", "IdempotencyKey", "RequestIdHeader"];
 const STEP_HEADERS: &[&str] = &["versionQuery", "deltas", "SessionIdHeader", "IdempotencyKey", "RequestIdHeader"];
 
@@ -206,6 +221,34 @@ const OPERATIONS: &[Operation] = &[
         reply: Content::Json("JobStatus"),
         reply_text: "Where the job stands now.",
         errors: &[JobNotFound],
+    },
+    Operation {
+        name: "jobs::retry",
+        id: "retryJob",
+        tag: "jobs",
+        summary: "Try a failed or cancelled job again",
+        description: "As a new job with an id of its own; the two name each other. A job is retried once, its retry may be retried in turn: a second call is refused with `CONFLICT`, and `executionId` in the error is the retry. With `from=failed` the results of the steps that are done are taken over, as long as the inputs and the steps up to there are the same in the version that runs.",
+        parameters: &["retryFrom", "retryVersion", "SessionIdHeader", "IdempotencyKey", "RequestIdHeader"],
+        body: None,
+        body_required: false,
+        status: 202,
+        reply: Content::Json("JobAccepted"),
+        reply_text: "The new job is queued.",
+        errors: RETRY_ERRORS,
+    },
+    Operation {
+        name: "jobs::queue",
+        id: "queue",
+        tag: "jobs",
+        summary: "The queue of the key's project",
+        description: "How many jobs wait and run, and how long the first of them waits.",
+        parameters: &["RequestIdHeader"],
+        body: None,
+        body_required: false,
+        status: 200,
+        reply: Content::Json("QueueStatus"),
+        reply_text: "The queue.",
+        errors: &[],
     },
     Operation {
         name: "runs::summary",
@@ -283,7 +326,7 @@ const OPERATIONS: &[Operation] = &[
         tag: "traces",
         summary: "List runs, newest first",
         description: "",
-        parameters: &["flowId", "status", "limit", "cursor", "RequestIdHeader"],
+        parameters: &["flowId", "status", "poison", "limit", "cursor", "RequestIdHeader"],
         body: None,
         body_required: false,
         status: 200,
@@ -428,8 +471,11 @@ pub(super) fn parameters() -> Value {
         "wait": query("wait", "Seconds to wait for the job's end; more than 60 count as 60.", json!({"type": "number", "minimum": 0, "default": 0})),
         "attempt": query("attempt", "`latest`, `all`, or a number from 1.", json!({"type": "string", "default": "latest"})),
         "loopIndex": query("loop_index", "The iteration, from 0, for a step in a loop.", json!({"type": "integer", "minimum": 0})),
+        "retryFrom": query("from", "Where the retry begins.", json!({"type": "string", "enum": ["failed", "start"], "default": "failed"})),
+        "retryVersion": query("version", "What the retry runs: what the job ran, or what a new call on the flow's bare address would.", json!({"type": "string", "enum": ["same", "current"], "default": "same"})),
         "flowId": query("flow_id", "Only runs of this flow.", json!({"type": "string"})),
         "status": query("status", "Only runs that stand so.", json!({"$ref": "#/components/schemas/RunStatus"})),
+        "poison": query("poison", "Only jobs that were given up because they never came to an end.", json!({"type": "boolean", "default": false})),
         "limit": query("limit", "Runs per page.", json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 20})),
         "cursor": query("cursor", "`nextCursor` of the page before.", json!({"type": "string"})),
         "projectId": query("projectId", "Only keys of this project.", json!({"type": "string"})),

@@ -38,6 +38,7 @@ fn replies() -> Map<String, Value> {
     add::<api::PausedReply>(&mut generator);
     add::<api::JobAccepted>(&mut generator);
     add::<api::JobStatus>(&mut generator);
+    add::<api::QueueStatus>(&mut generator);
     add::<api::FlowRun>(&mut generator);
     add::<api::FlowRunList>(&mut generator);
     add::<api::Trace>(&mut generator);

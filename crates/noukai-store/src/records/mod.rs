@@ -1,6 +1,9 @@
 //! What is stored. Records are the store's own; they carry what they are given and make up nothing: ids and
 //! times come from the caller.
 
+mod jobs;
+
+pub use jobs::*;
 use noukai_api::{CaptureMode, RunStatus, Scope, Tokens, TriggerType};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -150,7 +153,7 @@ pub struct NewRun {
     /// may go on. `None` for a run that can do neither.
     pub inputs: Option<String>,
     /// Queue it as a job, in the same transaction.
-    pub job: bool,
+    pub job: Option<NewJob>,
 }
 
 /// An event to be stored. `seq` starts at 1 and has no gaps.
@@ -237,39 +240,11 @@ pub struct RunFinish {
     pub keep_inputs: bool,
     /// Clear step results that earlier writes stored as the run's own state. False only where there are none.
     pub clear_states: bool,
-}
-
-/// The right to work on a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// The worker.
-    pub owner: Uuid,
-    /// Which claim of the job this is, from 1: also the number of the attempt.
-    pub claim: u32,
-}
-
-/// A job as polled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobRecord {
-    /// Its run.
-    pub run: RunRecord,
-    /// The result as JSON, once completed.
-    pub result: Option<String>,
-    /// Whether its caller asked to cancel it.
-    pub cancel_requested: bool,
-}
-
-/// A job that a worker has claimed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimedJob {
-    /// Its run, still `pending` or `running`.
-    pub run: RunRecord,
-    /// As stored at submit.
-    pub inputs: String,
-    /// The right to work on it.
-    pub lease: Lease,
-    /// Whether its caller asked to cancel it meanwhile.
-    pub cancel_requested: bool,
+    /// Keep everything that the run would need to go on, step results of this write included: a job that may be
+    /// retried. Wins over the two above.
+    pub keep_for_retry: bool,
+    /// The job was given up because it never came to an end.
+    pub poison: bool,
 }
 
 /// What a list of runs is narrowed to.
@@ -279,10 +254,62 @@ pub struct RunFilter {
     pub flow_id: Option<FlowId>,
     /// In one status.
     pub status: Option<RunStatus>,
+    /// Only jobs that were given up because they never came to an end.
+    pub poison: bool,
     /// Older than this run (exclusive).
     pub before: Option<RunId>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// From when on ended runs are kept; what ended before is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptSince {
+    /// Runs of a session, whatever their capture.
+    pub session: Option<OffsetDateTime>,
+    /// Runs with their contents.
+    pub full: OffsetDateTime,
+    /// Runs with masked contents.
+    pub redacted: OffsetDateTime,
+    /// Runs without contents.
+    pub metadata_only: OffsetDateTime,
+    /// Runs without steps.
+    pub off: OffsetDateTime,
+}
+
+impl KeptSince {
+    /// The same for all runs.
+    pub const fn all(since: OffsetDateTime) -> Self {
+        Self { session: None, full: since, redacted: since, metadata_only: since, off: since }
+    }
+
+    /// No run that ended at that time or later is deleted.
+    pub fn latest(&self) -> OffsetDateTime {
+        let captures = self.full.max(self.redacted).max(self.metadata_only).max(self.off);
+        self.session.map_or(captures, |session| session.max(captures))
+    }
+
+    /// Whether a run that ended at `ended` may be deleted.
+    pub fn is_over(&self, capture: CaptureMode, in_session: bool, ended: OffsetDateTime) -> bool {
+        let of_capture = match capture {
+            CaptureMode::Full => self.full,
+            CaptureMode::Redacted => self.redacted,
+            CaptureMode::MetadataOnly => self.metadata_only,
+            CaptureMode::Off => self.off,
+        };
+        ended < self.session.filter(|_| in_session).unwrap_or(of_capture)
+    }
+}
+
+/// How far a look for old runs went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many were deleted.
+    pub gone: u32,
+    /// The last run that was looked at; go on behind it.
+    pub seen: Option<RunId>,
+    /// Nothing behind it is old enough.
+    pub done: bool,
 }
 
 /// What became of a claim on a paused run.
@@ -332,4 +359,32 @@ pub struct IdempotencyKey {
     pub route: String,
     /// As sent.
     pub key: String,
+}
+
+/// A server among those that share a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// The node: a new one with each start.
+    pub id: Uuid,
+    /// For people: where it runs.
+    pub name: String,
+    /// `serve` or `worker`.
+    pub kind: String,
+    /// The release it runs.
+    pub release: String,
+    /// When it began.
+    pub started_at: OffsetDateTime,
+    /// Given up for dead from then on, by the database's clock.
+    pub alive_until: OffsetDateTime,
+}
+
+/// What a node learns when it says that it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beat {
+    /// The database's time.
+    pub now: OffsetDateTime,
+    /// How many others live.
+    pub others: u32,
+    /// How many others are dead and may have left something behind.
+    pub dead: u32,
 }

@@ -14,36 +14,46 @@ const SHARDS: usize = 16;
 
 /// What an operation wants made known once it is committed.
 #[derive(Default)]
-pub(super) struct Effects {
+pub(crate) struct Effects {
     runs: Vec<RunId>,
     jobs: bool,
 }
 
 impl Effects {
     /// Something of the run was stored.
-    pub(super) fn run(&mut self, id: RunId) {
+    pub(crate) fn run(&mut self, id: RunId) {
         self.runs.push(id);
     }
 
     /// A job may be claimed.
-    pub(super) fn job(&mut self) {
+    pub(crate) fn job(&mut self) {
         self.jobs = true;
     }
 
+    /// The runs of which something was stored.
+    pub(crate) fn runs(&self) -> &[RunId] {
+        &self.runs
+    }
+
+    /// Whether a job may be claimed.
+    pub(crate) const fn jobs(&self) -> bool {
+        self.jobs
+    }
+
     /// Where it stands, to come back to.
-    pub(super) fn mark(&self) -> (usize, bool) {
+    pub(crate) fn mark(&self) -> (usize, bool) {
         (self.runs.len(), self.jobs)
     }
 
     /// Forgets what came after the mark.
-    pub(super) fn back_to(&mut self, (runs, jobs): (usize, bool)) {
+    pub(crate) fn back_to(&mut self, (runs, jobs): (usize, bool)) {
         self.runs.truncate(runs);
         self.jobs = jobs;
     }
 }
 
 /// A run's channel exists only while someone listens.
-pub(super) struct Hub {
+pub(crate) struct Hub {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
     jobs: watch::Sender<u64>,
@@ -63,27 +73,41 @@ impl Default for Hub {
 }
 
 impl Hub {
-    pub(super) fn watch(&self, id: RunId) -> watch::Receiver<u64> {
+    pub(crate) fn watch(&self, id: RunId) -> watch::Receiver<u64> {
         let mut shard = self.shard(id).lock();
         shard.sweep();
         shard.senders.entry(id).or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 
-    pub(super) fn watch_jobs(&self) -> watch::Receiver<u64> {
+    pub(crate) fn watch_jobs(&self) -> watch::Receiver<u64> {
         self.jobs.subscribe()
     }
 
     /// Wakes those who wait; called by the writer after a commit.
-    pub(super) fn announce(&self, effects: &mut Effects) {
+    pub(crate) fn announce(&self, effects: &mut Effects) {
         for id in effects.runs.drain(..) {
             self.wake(id);
         }
         if std::mem::take(&mut effects.jobs) {
-            self.jobs.send_modify(|count| *count = count.wrapping_add(1));
+            self.wake_jobs();
         }
     }
 
-    fn wake(&self, id: RunId) {
+    /// Wakes those who wait for jobs.
+    pub(crate) fn wake_jobs(&self) {
+        self.jobs.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Wakes everyone.
+    pub(crate) fn wake_all(&self) {
+        for shard in &self.shards {
+            shard.lock().senders.values().for_each(|sender| sender.send_modify(|count| *count = count.wrapping_add(1)));
+        }
+        self.wake_jobs();
+    }
+
+    /// Wakes those who wait for a run.
+    pub(crate) fn wake(&self, id: RunId) {
         let mut shard = self.shard(id).lock();
         let Some(sender) = shard.senders.get(&id) else { return };
         if sender.receiver_count() == 0 {

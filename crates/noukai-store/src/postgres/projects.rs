@@ -1,0 +1,78 @@
+//! Organisations and projects.
+
+use async_trait::async_trait;
+use noukai_api::CaptureMode;
+use time::OffsetDateTime;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{
+    PostgresStore,
+    fault::Fault,
+    rows::{self, get, micros, spelled},
+};
+use crate::sql::projects as sql;
+use crate::{ProjectId, ProjectRecord, Projects, StoreError};
+
+#[async_trait]
+impl Projects for PostgresStore {
+    async fn ensure_project(
+        &self,
+        org_slug: &str,
+        slug: &str,
+        org_id: Uuid,
+        id: ProjectId,
+        at: OffsetDateTime,
+    ) -> Result<ProjectRecord, StoreError> {
+        if let Some(found) = self.project_at(org_slug, slug).await? {
+            return Ok(found);
+        }
+        let (org_slug, slug) = (org_slug.to_owned(), slug.to_owned());
+        self.transact(move |tx| {
+            let (org_slug, slug) = (org_slug.clone(), slug.clone());
+            Box::pin(async move {
+                let capture = CaptureMode::MetadataOnly.as_str();
+                tx.execute(sql::ADD_ORGANISATION, &[&org_id, &org_slug, &capture, &micros(at)]).await?;
+                tx.execute(sql::ADD_PROJECT, &[&id.0, &slug, &micros(at), &org_slug]).await?;
+                let found = tx.find(sql::BY_ADDRESS, &[&org_slug, &slug]).await?;
+                let missing = || StoreError::Conflict(format!("no {org_slug}/{slug}"));
+                project(&found.ok_or_else(missing)?)
+            })
+        })
+        .await
+    }
+
+    async fn project(&self, id: ProjectId) -> Result<Option<ProjectRecord>, StoreError> {
+        rows::one(self.find(sql::BY_ID, &[&id.0]).await?, project)
+    }
+
+    async fn project_at(&self, org_slug: &str, slug: &str) -> Result<Option<ProjectRecord>, StoreError> {
+        rows::one(self.find(sql::BY_ADDRESS, &[&org_slug, &slug]).await?, project)
+    }
+
+    async fn projects(&self) -> Result<Vec<ProjectRecord>, StoreError> {
+        rows::all(&self.query(sql::ALL, &[]).await?, project)
+    }
+
+    async fn set_trace_capture(&self, org_id: Uuid, mode: CaptureMode) -> Result<(), StoreError> {
+        self.transact(move |tx| {
+            Box::pin(async move {
+                match tx.execute(sql::SET_CAPTURE, &[&mode.as_str(), &org_id]).await? {
+                    0 => Err(StoreError::Conflict(format!("there is no organisation {org_id}")).into()),
+                    _ => Ok(()),
+                }
+            })
+        })
+        .await
+    }
+}
+
+fn project(row: &Row) -> Result<ProjectRecord, Fault> {
+    Ok(ProjectRecord {
+        id: ProjectId(get(row, 0)?),
+        slug: get(row, 1)?,
+        org_id: get(row, 2)?,
+        org_slug: get(row, 3)?,
+        trace_capture: spelled(row, 4, CaptureMode::parse, "capture mode")?,
+    })
+}

@@ -1,0 +1,25 @@
+//! Organisations and projects.
+
+pub(crate) const ADD_ORGANISATION: &str = "INSERT INTO organisations (id, slug, trace_capture, created_at) \
+    VALUES ($1, $2, $3, $4) ON CONFLICT (slug) DO NOTHING";
+
+pub(crate) const ADD_PROJECT: &str = "INSERT INTO projects (id, org_id, slug, created_at) \
+    SELECT $1, o.id, $2, $3 FROM organisations o WHERE o.slug = $4 ON CONFLICT (org_id, slug) DO NOTHING";
+
+pub(crate) const SET_CAPTURE: &str = "UPDATE organisations SET trace_capture = $1 WHERE id = $2";
+
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "SELECT p.id, p.slug, o.id, o.slug, o.trace_capture FROM projects p \
+             JOIN organisations o ON o.id = p.org_id ",
+            $tail
+        )
+    };
+}
+
+pub(crate) const BY_ID: &str = select!("WHERE p.id = $1");
+
+pub(crate) const BY_ADDRESS: &str = select!("WHERE o.slug = $1 AND p.slug = $2");
+
+pub(crate) const ALL: &str = select!("ORDER BY o.slug, p.slug");
