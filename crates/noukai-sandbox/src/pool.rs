@@ -22,18 +22,24 @@ pub struct Pool {
 }
 
 struct State {
-    /// The one that answered last is on top: it is the warmest.
-    idle: Vec<Process>,
-    /// Places taken: idle, in use or being started.
-    places: usize,
+    /// The one that answered last is the last: it is the warmest.
+    idle: Vec<Rest>,
+    /// Leases that are out.
+    running: usize,
     shares: Shares<oneshot::Sender<Lease>>,
     sweeper: Option<AbortHandle>,
+}
+
+/// A worker between two calls.
+struct Rest {
+    tenant: Uuid,
+    worker: Process,
 }
 
 impl Pool {
     pub fn new(settings: Settings) -> Arc<Self> {
         let shares = Shares::new(settings.workers.div_ceil(2), settings.waiting);
-        let state = State { idle: Vec::new(), places: 0, shares, sweeper: None };
+        let state = State { idle: Vec::new(), running: 0, shares, sweeper: None };
         Arc::new(Self { settings, state: Mutex::new(state) })
     }
 
@@ -41,11 +47,9 @@ impl Pool {
     pub async fn lease(self: &Arc<Self>, tenant: Uuid) -> Result<Lease, CodeError> {
         let turn = {
             let mut state = self.state.lock();
-            if state.shares.has_room(tenant)
-                && let Some(worker) = self.place(&mut state)
-            {
+            if state.shares.has_room(tenant) && state.running < self.settings.workers.max(1) {
                 state.shares.started(tenant);
-                return Ok(Lease::new(Arc::clone(self), tenant, worker, Instant::now()));
+                return Ok(self.start(&mut state, tenant));
             }
             let (sender, turn) = oneshot::channel();
             if state.shares.wait(tenant, sender).is_err() {
@@ -59,47 +63,45 @@ impl Pool {
         }
     }
 
-    /// A free place: with a worker, or for one to be started.
-    fn place(&self, state: &mut State) -> Option<Option<Process>> {
-        while let Some(mut worker) = state.idle.pop() {
-            if worker.is_alive() {
-                return Some(Some(worker));
+    /// A lease with the project's own worker if one rests. A worker serves one project in its whole life: should an
+    /// interpreter ever be taken over, there is nothing of others to be found in it.
+    fn start(self: &Arc<Self>, state: &mut State, tenant: Uuid) -> Lease {
+        state.running += 1;
+        let mut worker = None;
+        while let Some(position) = state.idle.iter().rposition(|rest| rest.tenant == tenant) {
+            let mut rest = state.idle.remove(position);
+            // The system may have ended it while it rested.
+            if rest.worker.is_alive() {
+                worker = Some(rest.worker);
+                break;
             }
-            state.places -= 1;
         }
-        if state.places < self.settings.workers.max(1) {
-            state.places += 1;
-            return Some(None);
+        if worker.is_none() && state.running + state.idle.len() > self.settings.kept.max(self.settings.workers) {
+            state.idle.remove(0);
         }
-        None
+        Lease::new(Arc::clone(self), tenant, worker, Instant::now())
     }
 
     /// A call is over: its worker rests if it can be used again, and whoever is next gets the place.
     pub fn release(self: &Arc<Self>, tenant: Uuid, worker: Option<Process>, took: Duration) {
         let mut state = self.state.lock();
         state.shares.ended(tenant, took);
-        match worker.filter(Process::is_fresh) {
-            Some(worker) => state.idle.push(worker),
-            None => state.places -= 1,
+        state.running -= 1;
+        if let Some(worker) = worker.filter(Process::is_fresh) {
+            state.idle.push(Rest { tenant, worker });
         }
         self.hand_out(&mut state);
         self.sweep_later(&mut state);
     }
 
     fn hand_out(self: &Arc<Self>, state: &mut State) {
-        while let Some(mut worker) = self.place(state) {
-            loop {
-                let Some((tenant, sender)) = state.shares.next() else {
-                    match worker {
-                        Some(worker) => state.idle.push(worker),
-                        None => state.places -= 1,
-                    }
-                    return;
-                };
-                let lease = Lease::new(Arc::clone(self), tenant, worker.take(), Instant::now());
-                let Err(lease) = sender.send(lease) else { break };
+        while state.running < self.settings.workers.max(1) {
+            let Some((tenant, sender)) = state.shares.next() else { return };
+            let lease = self.start(state, tenant);
+            if let Err(lease) = sender.send(lease) {
                 // Who waited has gone. The lease must not release itself here: the state is locked.
-                worker = lease.undo();
+                state.running -= 1;
+                state.idle.extend(lease.undo().map(|worker| Rest { tenant, worker }));
                 state.shares.ended(tenant, Duration::ZERO);
             }
         }
@@ -112,19 +114,19 @@ impl Pool {
         }
     }
 
-    /// Ends workers that were long without work; says whether some are left.
+    /// Ends workers that were long without work; says whether to go on looking.
     fn sweep(&self) -> bool {
-        let mut ended = Vec::new();
         let mut state = self.state.lock();
         let idle = self.settings.idle;
-        for worker in std::mem::take(&mut state.idle) {
-            if worker.rested.elapsed() >= idle { ended.push(worker) } else { state.idle.push(worker) }
-        }
-        state.places -= ended.len();
-        if state.places == 0 {
+        let ended: Vec<_> = state.idle.extract_if(.., |rest| rest.worker.rested.elapsed() >= idle).collect();
+        if state.idle.is_empty() {
             state.sweeper = None;
         }
-        state.sweeper.is_some()
+        let goes_on = state.sweeper.is_some();
+        drop(state);
+        // Ended only now: that asks the system for something.
+        drop(ended);
+        goes_on
     }
 }
 

@@ -67,14 +67,21 @@ impl Sandbox {
         Ok(worker)
     }
 
-    /// One request to one worker; what the answer may hold is bounded, its truth is not known.
-    async fn ask(&self, tenant: Uuid, request: &mut [u8], body: u64, wall: Duration) -> Result<Asked, CodeError> {
-        let mut lease = self.pool.lease(tenant).await?;
+    /// One request to one worker; what the answer may hold is bounded, its truth is not known. Without a project, the
+    /// worker is used for this request alone.
+    async fn ask(
+        &self,
+        tenant: Option<Uuid>,
+        request: &mut [u8],
+        body: u64,
+        wall: Duration,
+    ) -> Result<Asked, CodeError> {
+        let mut lease = self.pool.lease(tenant.unwrap_or_default()).await?;
         let mut worker = self.worker(lease.take()).await?;
         let start = Instant::now();
         let answer = worker.ask(request, body, wall).await;
         let took = start.elapsed();
-        if answer.is_ok() {
+        if answer.is_ok() && tenant.is_some() {
             lease.give_back(worker);
         }
         Ok(Asked { answer, took })
@@ -113,7 +120,7 @@ impl Code for Sandbox {
             return Ok(vec![CodeProblem { line: 1, column: 1, message }]);
         }
         let mut request = frame(&Request::Check(wire_source(source)), |_| Ok(()))?;
-        let asked = self.ask(Uuid::nil(), &mut request, 0, CHECK).await?;
+        let asked = self.ask(None, &mut request, 0, CHECK).await?;
         match asked.answer {
             Ok((Reply::Problems(problems), _)) => Ok(reply::problems(problems, lines(source))),
             Ok(_) => Err(reply::lost(&Lost::Garbage, CHECK, 0)),
@@ -129,7 +136,7 @@ impl Code for Sandbox {
         let values: Vec<_> = std::iter::once(&call.initial).chain(&call.arguments).map(|value| &**value).collect();
         let request = Request::Call(wire_source(&call.source), bounds);
         let mut request = frame(&request, |bytes| serde_json::to_writer(bytes, &values))?;
-        let asked = self.ask(call.tenant, &mut request, bounds.output, bounds.wall + GRACE).await?;
+        let asked = self.ask(Some(call.tenant), &mut request, bounds.output, bounds.wall + GRACE).await?;
         match asked.answer {
             Ok((Reply::Output(printed), json)) => {
                 let (printed, printed_truncated) = reply::printed(printed, settings);

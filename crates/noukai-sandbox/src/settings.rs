@@ -11,8 +11,10 @@ pub struct Settings {
     pub program: PathBuf,
     /// What it is started with, before what a worker is told of its limits.
     pub arguments: Vec<OsString>,
-    /// Workers at the same time. One project holds at most half of them.
+    /// Calls at the same time. One project has at most half of them.
     pub workers: usize,
+    /// Worker processes at the same time, with those that rest: each serves one project, and rests for its next call.
+    pub kept: usize,
     /// The longest that one call may run, whatever it asks for.
     pub wall: Duration,
     /// Bytes that one call may hold.
@@ -42,6 +44,7 @@ impl Default for Settings {
             program: PathBuf::from("/proc/self/exe"),
             arguments: vec![crate::WORKER_ARGUMENT.into()],
             workers: cores * 2,
+            kept: cores * 6,
             wall: Duration::from_secs(60),
             memory: 128 << 20,
             source: 256 << 10,

@@ -91,3 +91,67 @@ impl<T> Shares<T> {
         tenant
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Uuid = Uuid::from_u128(1);
+    const B: Uuid = Uuid::from_u128(2);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn who_has_used_least_goes_next() {
+        let mut shares = Shares::new(1, 10);
+        for one in 0..3 {
+            shares.wait(A, one).unwrap();
+            shares.wait(B, 10 + one).unwrap();
+        }
+        let mut order = Vec::new();
+        while let Some((tenant, one)) = shares.next() {
+            order.push(one);
+            shares.ended(tenant, if tenant == A { SECOND * 5 } else { SECOND });
+        }
+        assert_eq!(order, [0, 10, 11, 12, 1, 2]);
+    }
+
+    #[test]
+    fn a_project_has_its_share_at_once_and_no_more() {
+        let mut shares = Shares::new(2, 10);
+        for one in 0..4 {
+            shares.wait(A, one).unwrap();
+        }
+        shares.wait(B, 10).unwrap();
+        let started: Vec<_> = std::iter::from_fn(|| shares.next()).map(|(_, one)| one).collect();
+        assert_eq!(started, [0, 1, 10]);
+        shares.ended(A, SECOND);
+        assert_eq!(shares.next(), Some((A, 2)));
+    }
+
+    #[test]
+    fn idling_earns_nothing() {
+        let mut shares = Shares::new(1, 10);
+        for _ in 0..10 {
+            shares.wait(A, 0).unwrap();
+            assert!(shares.next().is_some());
+            shares.ended(A, SECOND);
+        }
+        // A newcomer begins at the time of who was served last, not ten seconds behind.
+        for one in 1..4 {
+            shares.wait(B, one).unwrap();
+            shares.wait(A, 0).unwrap();
+        }
+        let mut order = Vec::new();
+        while let Some((tenant, one)) = shares.next() {
+            order.push(one);
+            shares.ended(tenant, SECOND);
+        }
+        assert_eq!(order.iter().take(4).filter(|one| **one == 0).count(), 2, "{order:?}");
+    }
+
+    #[test]
+    fn a_queue_has_an_end() {
+        let mut shares = Shares::new(1, 1);
+        assert_eq!((shares.wait(A, 1), shares.wait(A, 2), shares.wait(B, 3)), (Ok(()), Err(2), Ok(())));
+    }
+}

@@ -17,6 +17,9 @@ use crate::wire::{self, Bounds, Failure, FailureKind, Printed, Reply, Request, R
 /// Most bytes of a request that a worker reads.
 const REQUEST_MAX: usize = 512 << 20;
 
+/// The exit code of a worker whose interpreter panicked.
+const PANICKED: i32 = 70;
+
 /// A call's output as JSON with what was printed, or why there is none.
 type Called = Result<(Vec<u8>, Printed), Failure>;
 
@@ -37,6 +40,8 @@ pub fn serve() -> u8 {
 /// Gives up everything that answering does not need.
 pub fn enter_cage() -> Vec<Right> {
     meter::start();
+    // What a panic would tell, and look up for it, is of no use to anyone here.
+    std::panic::set_hook(Box::new(|_| std::process::exit(PANICKED)));
     let memory = std::env::args().next_back().and_then(|memory| memory.parse().ok()).unwrap_or_default();
     cage::enter(memory, warm_up)
 }

@@ -21,14 +21,11 @@ pub fn memory(bounds: &Bounds) -> Failure {
 }
 
 /// What an error that nobody caught means.
-pub fn from_error(source: &Source<'_>, error: &CaughtError<'_>, bounds: &Bounds) -> Failure {
+pub fn from_error(source: &Source<'_>, error: &CaughtError<'_>) -> Failure {
     let CaughtError::Exception(exception) = error else {
         return Failure::new(FailureKind::Error, clip(&thrown(error), 600));
     };
     let (summary, stack) = (summary(exception), exception.stack().unwrap_or_default());
-    if summary == "InternalError: out of memory" {
-        return memory(bounds);
-    }
     let places = places(source, &stack);
     let line = places.first().map(|place| place.line);
     let told: Vec<_> = places.iter().take(FRAMES).map(Place::told).collect();

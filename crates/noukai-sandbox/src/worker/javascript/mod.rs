@@ -2,6 +2,7 @@
 
 mod console;
 mod failure;
+mod memory;
 mod source;
 mod values;
 
@@ -28,7 +29,7 @@ type Compiling = (Eval, RegExpCompiler, RegExp, Promise);
 const STACK: usize = 1 << 20;
 
 /// Bytes that compiling may take.
-const COMPILING: usize = 64 << 20;
+const COMPILING: u64 = 64 << 20;
 
 /// The JavaScript engine with what it has compiled.
 #[derive(Default)]
@@ -47,8 +48,8 @@ pub fn check(source: &Source<'_>) -> Vec<Problem> {
 /// The function as bytecode.
 fn compile(source: &Source<'_>) -> Result<Vec<u8>, Problem> {
     let broken = |message: &str| Problem { line: 1, column: 1, message: message.to_owned() };
-    let runtime = Runtime::new().map_err(|_| broken("the compiler did not start"))?;
-    runtime.set_memory_limit(COMPILING);
+    let memory = memory::Limited::new(COMPILING, &Rc::default());
+    let runtime = Runtime::new_with_alloc(memory).map_err(|_| broken("the compiler did not start"))?;
     runtime.set_max_stack_size(STACK);
     let context = Context::custom::<Compiling>(&runtime).map_err(|_| broken("the compiler did not start"))?;
     context.with(|ctx| {
@@ -77,19 +78,21 @@ impl JavaScript {
     }
 }
 
-/// Whether the call's time is up, asked by the engine every so often.
+/// Whether the call's limits were met, as far as they are watched from outside the engine.
 #[derive(Clone)]
-struct Deadline {
+struct Watch {
     end: Instant,
-    met: Rc<Cell<bool>>,
+    time: Rc<Cell<bool>>,
+    memory: Rc<Cell<bool>>,
 }
 
-impl Deadline {
-    fn is_met(&self) -> bool {
+impl Watch {
+    /// Asked by the engine every so often.
+    fn time_is_up(&self) -> bool {
         if Instant::now() >= self.end {
-            self.met.set(true);
+            self.time.set(true);
         }
-        self.met.get()
+        self.time.get()
     }
 }
 
@@ -100,16 +103,16 @@ fn run(
     bounds: &Bounds,
     printed: &Rc<RefCell<Sink>>,
 ) -> Result<Vec<u8>, Failure> {
-    let deadline = Deadline { end: Instant::now() + bounds.wall, met: Rc::default() };
+    let watch = Watch { end: Instant::now() + bounds.wall, time: Rc::default(), memory: Rc::default() };
     let out_of_memory = || failure::memory(bounds);
-    let runtime = Runtime::new().map_err(|_| out_of_memory())?;
-    runtime.set_memory_limit(usize::try_from(bounds.memory).unwrap_or(usize::MAX));
+    let memory = memory::Limited::new(bounds.memory, &watch.memory);
+    let runtime = Runtime::new_with_alloc(memory).map_err(|_| out_of_memory())?;
     runtime.set_max_stack_size(STACK);
-    let asked = deadline.clone();
-    runtime.set_interrupt_handler(Some(Box::new(move || asked.is_met())));
+    let asked = watch.clone();
+    runtime.set_interrupt_handler(Some(Box::new(move || asked.time_is_up())));
     let context = Context::custom::<Around>(&runtime).map_err(|_| out_of_memory())?;
     context.with(|ctx| {
-        let call = Call { ctx: ctx.clone(), source, bounds, deadline: &deadline };
+        let call = Call { ctx: ctx.clone(), source, bounds, watch: &watch };
         call.run(bytecode, values, printed)
     })
 }
@@ -119,7 +122,7 @@ struct Call<'a, 'js> {
     ctx: Ctx<'js>,
     source: &'a Source<'a>,
     bounds: &'a Bounds,
-    deadline: &'a Deadline,
+    watch: &'a Watch,
 }
 
 impl<'js> Call<'_, 'js> {
@@ -146,13 +149,19 @@ impl<'js> Call<'_, 'js> {
     }
 
     fn failed(&self, error: rquickjs::Error) -> Failure {
-        if self.deadline.is_met() {
-            return failure::timeout(self.bounds);
+        if let Some(limit) = self.limit() {
+            return limit;
         }
-        let error = CaughtError::from_error(&self.ctx, error);
-        let failure = failure::from_error(self.source, &error, self.bounds);
+        let failure = failure::from_error(self.source, &CaughtError::from_error(&self.ctx, error));
         // Telling of the error may itself have run the author's code.
-        if self.deadline.is_met() { failure::timeout(self.bounds) } else { failure }
+        self.limit().unwrap_or(failure)
+    }
+
+    fn limit(&self) -> Option<Failure> {
+        if self.watch.time_is_up() {
+            return Some(failure::timeout(self.bounds));
+        }
+        self.watch.memory.get().then(|| failure::memory(self.bounds))
     }
 }
 

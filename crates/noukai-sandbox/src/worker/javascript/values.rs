@@ -207,10 +207,12 @@ fn big_int(json: &mut Output, integer: &BigInt<'_>) -> Result<(), Refusal> {
 
 fn list_out<'js>(tools: &Tools<'js>, json: &mut Output, list: &Array<'js>) -> Result<(), Refusal> {
     json.list(|json, index| {
-        if index >= list.len() {
+        // Asked each time, and as the number it is: a getter may change it, and it may be beyond what an index can be.
+        let length: f64 = list.as_object().get("length")?;
+        if index as f64 >= length {
             return Ok(false);
         }
-        let item: Value = list.get(index)?;
+        let item: Value = list.as_object().get(index as f64)?;
         value(tools, json, &item).map(|()| true)
     })
 }
