@@ -3,7 +3,6 @@
 //! One executable, three processes: `run` starts the others, makes the load and reports; `mock` is the model provider;
 //! `floor` is what the server is compared with. Everything stays on the loopback interface.
 
-mod child;
 mod floor;
 mod load;
 mod measure;

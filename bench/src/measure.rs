@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use noukai_testbed::Child;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::child::Child;
 use crate::load::{self, Target};
 use crate::noukai::{self, Installation};
 use crate::report::Report;

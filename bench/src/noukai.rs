@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use noukai_testbed::{Child, without_settings};
 
-use crate::child::Child;
 use crate::load::Target;
 
 /// Where the binary, its flows and its data are.
@@ -38,10 +38,7 @@ impl Installation {
     pub fn start(&self, data: &Path, provider: &str) -> Result<Child> {
         let log = File::create(data.with_extension("log")).context("cannot make the log file")?;
         let mut command = Command::new(&self.binary);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NOUKAI_")) {
-            command.env_remove(name);
-        }
-        command
+        without_settings(&mut command)
             .arg("dev")
             .arg(&self.flows)
             .args(["--json", "--port", "0", "--data"])

@@ -3,6 +3,7 @@
 //! Everything here is for those who work on Noukai; nothing here is shipped.
 
 mod bench;
+mod chaos;
 mod openapi;
 mod output;
 mod process;
@@ -35,6 +36,8 @@ enum Task {
     Openapi(openapi::Options),
     /// Measure the released binary against a bare handler that does the same model calls.
     Bench(bench::Options),
+    /// Kill the server, fault its store and its model, and check that nothing is lost.
+    Chaos(chaos::Options),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Tidy => tidy::run(&workspace),
         Task::Openapi(options) => openapi::run(&workspace, options),
         Task::Bench(options) => bench::run(&workspace, options),
+        Task::Chaos(options) => chaos::run(&workspace, options),
     }
 }
 

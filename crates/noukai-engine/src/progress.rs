@@ -2,9 +2,11 @@
 //!
 //! One representation serves a step call (outputs held by the caller), a resume (held by the server) and a recovery
 //! after a crash (read from the store).
+//!
+//! Kept in ordered maps: most runs have a handful of slots, for which hashing costs more than finding.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::Arc,
     time::Duration,
@@ -22,7 +24,7 @@ use crate::Usage;
 pub type LoopPath = Vec<u32>;
 
 /// A leaf in one iteration.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
     /// Leaf index.
     pub leaf: usize,
@@ -44,13 +46,13 @@ pub enum Done {
 #[derive(Debug, Clone, Default)]
 pub struct DoneOutputs {
     /// By leaf and iteration.
-    pub slots: HashMap<Slot, Done>,
+    pub slots: BTreeMap<Slot, Done>,
     /// What observers were told of each leaf; `null` for a skipped one.
     pub reported: BTreeMap<usize, Arc<Value>>,
     /// Leaves that observers have seen begin.
-    pub announced: HashSet<usize>,
+    pub announced: BTreeSet<usize>,
     /// The highest attempt so far.
-    pub attempts: HashMap<Slot, u32>,
+    pub attempts: BTreeMap<Slot, u32>,
 }
 
 impl DoneOutputs {
@@ -107,11 +109,11 @@ fn is_item_error(value: &Value) -> bool {
 pub(crate) struct Progress {
     done: DoneOutputs,
     /// Items of each loop, by loop id and enclosing iterations.
-    loop_counts: HashMap<(Arc<str>, LoopPath), u32>,
+    loop_counts: BTreeMap<(Arc<str>, LoopPath), u32>,
     /// Attempts that have begun and not ended.
-    active: HashMap<Slot, Active>,
+    active: BTreeMap<Slot, Active>,
     /// Use and time of leaves inside loops, summed over iterations.
-    sums: HashMap<usize, Sum>,
+    sums: BTreeMap<usize, Sum>,
     /// Attempts begun in this pass.
     begun: u32,
     /// Bytes of the outputs of this pass.
@@ -147,9 +149,9 @@ impl Progress {
     pub fn new(done: DoneOutputs) -> Self {
         Self {
             done,
-            loop_counts: HashMap::new(),
-            active: HashMap::new(),
-            sums: HashMap::new(),
+            loop_counts: BTreeMap::new(),
+            active: BTreeMap::new(),
+            sums: BTreeMap::new(),
             begun: 0,
             kept_bytes: 0,
             tokens: Tokens::default(),
@@ -283,8 +285,7 @@ impl Progress {
 
     /// The first attempt under way, in tree order.
     pub fn first_active(&self) -> Option<(usize, u32)> {
-        let first = self.active.iter().min_by_key(|(slot, _)| (slot.leaf, &slot.path));
-        first.map(|(slot, active)| (slot.leaf, active.attempt))
+        self.active.first_key_value().map(|(slot, active)| (slot.leaf, active.attempt))
     }
 
     /// Attempts begun, and bytes of outputs kept, in this pass.
@@ -295,8 +296,6 @@ impl Progress {
     /// Attempts under way at these leaves in these iterations, in tree order: they were cut off.
     pub fn drain_active(&mut self, leaves: &Range<usize>, within: &[u32]) -> Vec<(Slot, Active)> {
         let meant = |slot: &Slot| leaves.contains(&slot.leaf) && slot.path.starts_with(within);
-        let mut active: Vec<_> = self.active.extract_if(|slot, _| meant(slot)).collect();
-        active.sort_by(|(a, _), (b, _)| (a.leaf, &a.path).cmp(&(b.leaf, &b.path)));
-        active
+        self.active.extract_if(.., |slot, _| meant(slot)).collect()
     }
 }

@@ -54,6 +54,9 @@ pub struct Config {
     pub drain: Duration,
     /// How long a stopping server waits for what is under way.
     pub grace: Duration,
+    /// Where the process is to end or a write to fail.
+    #[cfg(feature = "failpoints")]
+    pub failpoint: Option<String>,
 }
 
 /// How the database is kept.
@@ -239,6 +242,8 @@ impl Config {
             workers: number(env, "NOUKAI_WORKERS")?.or(file.workers).unwrap_or(64),
             drain: Duration::from_secs(number(env, "NOUKAI_DRAIN_SECONDS")?.or(file.drain_seconds).unwrap_or(0)),
             grace: Duration::from_secs(number(env, "NOUKAI_SHUTDOWN_SECONDS")?.or(file.shutdown_seconds).unwrap_or(30)),
+            #[cfg(feature = "failpoints")]
+            failpoint: env("NOUKAI_FAILPOINT"),
         };
         config.check()?;
         Ok(config)

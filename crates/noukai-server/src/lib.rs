@@ -5,13 +5,15 @@
 
 pub mod app;
 mod config;
+#[cfg(any(test, feature = "failpoints"))]
+mod failpoints;
 mod http;
 mod jobs;
 mod server;
 
 pub use app::{
     App, AppError, AttemptSelector, BlockTrial, Caller, CodeRunner, EventStream, ExecuteOutcome, FlowAddress, FlowInfo,
-    KeyRequest, Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
+    Identity, KeyRequest, Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
 };
 pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
 pub use http::document as openapi_document;

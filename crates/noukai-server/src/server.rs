@@ -77,6 +77,8 @@ impl App {
 
     async fn open_with(config: &Config, code: CodeRunner) -> Result<Self, StartError> {
         let store = open_store(config)?;
+        #[cfg(feature = "failpoints")]
+        let store = with_failpoint(store, config)?;
         let model = models(config)?;
         let app = Self::new(Parts {
             store,
@@ -100,6 +102,13 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     SqliteStore::open(options)
         .map(|store| Arc::new(store) as Arc<dyn Store>)
         .map_err(|error| StartError(error.to_string()))
+}
+
+#[cfg(feature = "failpoints")]
+fn with_failpoint(store: Arc<dyn Store>, config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let Some(text) = &config.failpoint else { return Ok(store) };
+    let point = text.parse().map_err(StartError)?;
+    Ok(Arc::new(crate::failpoints::FailingStore::over(store, point)))
 }
 
 fn models(config: &Config) -> Result<Arc<dyn Model>, StartError> {

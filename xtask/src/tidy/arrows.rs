@@ -81,6 +81,7 @@ const RULES: &[Rule] = &[
     Rule { package: "noukai-testbed", ours: &[], others: Others::Any, tests: &[] },
     // The tools: they look at the house from outside.
     Rule { package: "noukai-bench", ours: &["noukai-testbed"], others: Others::Any, tests: &[] },
+    Rule { package: "noukai-chaos", ours: &["noukai-testbed"], others: Others::Any, tests: &[] },
     Rule { package: "xtask", ours: &["noukai-api", "noukai-testbed"], others: Others::Any, tests: &[] },
 ];
 

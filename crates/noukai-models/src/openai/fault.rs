@@ -6,7 +6,7 @@ use std::time::Duration;
 use noukai_engine::ModelErrorKind;
 use serde_json::{Value, value::RawValue};
 
-use crate::egress::root_cause;
+use crate::egress::CallError;
 
 /// Error objects in replies longer than this, in bytes, are not read.
 const LONGEST_ERROR: usize = 64 * 1024;
@@ -44,13 +44,11 @@ impl Fault {
     }
 
     /// No connection, or it broke.
-    pub(super) fn broken(error: &reqwest::Error) -> Self {
-        let message = if error.is_timeout() {
-            "the provider did not answer in time".to_owned()
-        } else if error.is_connect() {
-            format!("cannot connect to the provider: {}", root_cause(error))
-        } else {
-            format!("the connection to the provider broke: {}", root_cause(error))
+    pub(super) fn broken(error: CallError) -> Self {
+        let message = match error {
+            CallError::TimedOut => "the provider did not answer in time".to_owned(),
+            CallError::Connect(why) => format!("cannot connect to the provider: {why}"),
+            CallError::Broken(why) => format!("the connection to the provider broke: {why}"),
         };
         Self::new(ModelErrorKind::Unreachable, message)
     }

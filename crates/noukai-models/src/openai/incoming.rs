@@ -1,12 +1,13 @@
 //! A response as it arrives: counts its bytes, stops at the limit, gathers or hands on. Understands no content.
 
 use bytes::Bytes;
-use reqwest::{Response, StatusCode, header::CONTENT_TYPE};
+use hyper::{StatusCode, header::CONTENT_TYPE};
 
 use super::{
     fault::{Fault, Said},
     retry_after::retry_after,
 };
+use crate::egress::Answer;
 
 /// Enough of an error body to read its message.
 const ERROR_BYTES: usize = 64 * 1024;
@@ -14,26 +15,26 @@ const FIRST_CAPACITY: usize = 1024 * 1024;
 
 /// A response with a limit.
 pub(super) struct Incoming {
-    response: Response,
+    answer: Answer,
     limit: usize,
     left: usize,
 }
 
 impl Incoming {
-    pub(super) fn new(response: Response, limit: usize) -> Result<Self, Fault> {
-        let incoming = Self { response, limit, left: limit };
-        let announced = incoming.response.content_length().unwrap_or(0);
+    pub(super) fn new(answer: Answer, limit: usize) -> Result<Self, Fault> {
+        let incoming = Self { answer, limit, left: limit };
+        let announced = incoming.answer.content_length().unwrap_or(0);
         if announced > limit as u64 { Err(incoming.too_long()) } else { Ok(incoming) }
     }
 
     pub(super) fn is_json(&self) -> bool {
-        let kind = self.response.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        let kind = self.answer.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
         kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"))
     }
 
     /// The next bytes; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
-        let chunk = self.response.chunk().await.map_err(|error| Fault::broken(&error))?;
+        let chunk = self.answer.chunk().await.map_err(Fault::broken)?;
         let length = chunk.as_ref().map_or(0, Bytes::len);
         self.left = self.left.checked_sub(length).ok_or_else(|| self.too_long())?;
         Ok(chunk)
@@ -41,7 +42,7 @@ impl Incoming {
 
     /// All of it.
     pub(super) async fn all(&mut self) -> Result<Vec<u8>, Fault> {
-        let announced = self.response.content_length().unwrap_or(0);
+        let announced = self.answer.content_length().unwrap_or(0);
         let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).min(FIRST_CAPACITY));
         while let Some(chunk) = self.next().await? {
             body.extend_from_slice(&chunk);
@@ -55,11 +56,11 @@ impl Incoming {
 }
 
 /// What an error response says.
-pub(super) async fn refusal(mut response: Response) -> Fault {
-    let status: StatusCode = response.status();
-    let wait = retry_after(response.headers());
+pub(super) async fn refusal(mut answer: Answer) -> Fault {
+    let status: StatusCode = answer.status();
+    let wait = retry_after(answer.headers());
     let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
+    while let Ok(Some(chunk)) = answer.chunk().await {
         body.extend_from_slice(&chunk);
         if body.len() > ERROR_BYTES {
             body.truncate(ERROR_BYTES);

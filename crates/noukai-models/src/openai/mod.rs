@@ -19,15 +19,16 @@ mod strict;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use noukai_engine::{DeltaSink, Model, ModelError, ModelErrorKind, ModelInfo, ModelReply, ModelRequest};
-use reqwest::{
-    Response, Url,
+use hyper::{
+    Uri,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
+use noukai_engine::{DeltaSink, Model, ModelError, ModelErrorKind, ModelInfo, ModelReply, ModelRequest};
+use url::Url;
 
 pub(crate) use self::{body::Body, dialect::Dialect};
 use self::{fault::Fault, incoming::Incoming, reply::Reply};
-use crate::{Egress, Secret, call_id::new_call_id, router::shown, table};
+use crate::{Egress, Secret, call_id::new_call_id, egress::Answer, router::shown, table};
 
 /// Where OpenRouter answers.
 pub const OPENROUTER_URL: &str = "https://openrouter.ai/api/v1";
@@ -96,7 +97,7 @@ pub enum ProviderError {
 /// A provider behind the model port.
 pub struct OpenAiCompatible {
     config: ProviderConfig,
-    endpoint: Url,
+    endpoint: Uri,
     authorization: Option<HeaderValue>,
     dialect: Dialect,
     egress: Egress,
@@ -113,16 +114,16 @@ impl OpenAiCompatible {
     pub fn new(config: ProviderConfig, egress: Egress) -> Result<Self, ProviderError> {
         let endpoint = endpoint(&config.base_url).ok_or(ProviderError::BaseUrl)?;
         let authorization = authorization(&config.api_key)?;
-        let dialect = Dialect::of(endpoint.host_str().unwrap_or_default());
+        let dialect = Dialect::of(endpoint.host().unwrap_or_default());
         Ok(Self { config, endpoint, authorization, dialect, egress })
     }
 
     async fn call(&self, request: &ModelRequest, deltas: Option<&dyn DeltaSink>) -> Result<Reply, Fault> {
-        let response = self.send(request, deltas.is_some()).await?;
-        if !response.status().is_success() {
-            return Err(incoming::refusal(response).await);
+        let answer = self.send(request, deltas.is_some()).await?;
+        if !answer.status().is_success() {
+            return Err(incoming::refusal(answer).await);
         }
-        let mut incoming = Incoming::new(response, self.config.max_reply_bytes)?;
+        let mut incoming = Incoming::new(answer, self.config.max_reply_bytes)?;
         match deltas {
             Some(sink) if !incoming.is_json() => stream::read(&mut incoming, sink).await,
             sink => {
@@ -135,17 +136,17 @@ impl OpenAiCompatible {
         }
     }
 
-    async fn send(&self, request: &ModelRequest, stream: bool) -> Result<Response, Fault> {
+    async fn send(&self, request: &ModelRequest, stream: bool) -> Result<Answer, Fault> {
         let body = Body::new(request, &self.dialect, stream);
         let body = serde_json::to_vec(&body).map_err(|error| {
             Fault::new(ModelErrorKind::Refused, format!("the request cannot be written as JSON: {error}"))
         })?;
-        let mut call = self.egress.post(self.endpoint.clone()).timeout(self.config.timeout);
+        let mut call = self.egress.post(self.endpoint.clone(), self.config.timeout);
         if let Some(value) = &self.authorization {
             call = call.header(AUTHORIZATION, value.clone());
         }
         let call = call.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
-        call.send().await.map_err(|error| Fault::broken(&error))
+        call.send().await.map_err(Fault::broken)
     }
 
     fn error(&self, fault: Fault) -> ModelError {
@@ -189,7 +190,7 @@ fn finish(mut reply: Reply, asked: &str) -> ModelReply {
     ModelReply { text: reply.text, tool_calls: reply.tool_calls, tokens: reply.tokens, cost, model }
 }
 
-fn endpoint(base_url: &str) -> Option<Url> {
+fn endpoint(base_url: &str) -> Option<Uri> {
     let base = Url::parse(base_url.trim()).ok()?;
     let plain = base.username().is_empty() && base.password().is_none();
     let bare = base.query().is_none() && base.fragment().is_none() && base.has_host();
@@ -198,7 +199,7 @@ fn endpoint(base_url: &str) -> Option<Url> {
     }
     let mut endpoint = base.clone();
     endpoint.set_path(&format!("{}/chat/completions", base.path().trim_end_matches('/')));
-    Some(endpoint)
+    endpoint.as_str().parse().ok()
 }
 
 fn authorization(key: &Secret) -> Result<Option<HeaderValue>, ProviderError> {

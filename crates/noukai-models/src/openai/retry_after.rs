@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use hyper::header::{HeaderMap, RETRY_AFTER};
 use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
 
 /// Longer waits are cut to this.
@@ -30,7 +30,7 @@ fn seconds_until(date: &str, now: OffsetDateTime) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
+    use hyper::header::HeaderValue;
     use time::macros::datetime;
 
     use super::*;

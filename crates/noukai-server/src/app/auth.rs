@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Deref,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,9 +20,13 @@ const CACHE_TIME: Duration = Duration::from_secs(10);
 /// Keys held at the same time; past that the cache starts anew.
 const CACHE_SIZE: usize = 10_000;
 
-/// An authenticated caller: one key of one project.
+/// An authenticated caller: one key of one project. Cheap to clone, as each request does a few times.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct Caller(Arc<Identity>);
+
+/// Who a caller is.
+#[derive(Debug)]
+pub struct Identity {
     /// The key.
     pub key_id: String,
     /// The project.
@@ -39,7 +44,28 @@ pub struct Caller {
     pub(crate) record: Arc<ProjectRecord>,
 }
 
+impl Deref for Caller {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.0
+    }
+}
+
 impl Caller {
+    pub(crate) fn new(key_id: String, environment: String, scopes: Vec<Scope>, project: Arc<ProjectRecord>) -> Self {
+        Self(Arc::new(Identity {
+            key_id,
+            project_id: project.id.0,
+            project: project.slug.clone(),
+            org_id: project.org_id,
+            org: project.org_slug.clone(),
+            environment,
+            scopes,
+            record: project,
+        }))
+    }
+
     /// Whether an address is the caller's own, decided from the key and the address alone.
     ///
     /// # Errors
@@ -105,10 +131,10 @@ pub(crate) struct KeyCache {
     entries: Mutex<HashMap<String, (Instant, Arc<Known>)>>,
 }
 
-/// A key with its project.
+/// A key with whom it is for.
 struct Known {
     key: KeyRecord,
-    project: Arc<ProjectRecord>,
+    caller: Caller,
 }
 
 impl KeyCache {
@@ -145,7 +171,7 @@ impl App {
         if !genuine || presented.environment != key.environment || key.revoked_at.is_some() || expired {
             return Err(unauthenticated());
         }
-        Ok(caller(key.key_id.clone(), &key.environment, key.scopes.clone(), known.project.clone()))
+        Ok(known.caller.clone())
     }
 
     async fn known_key(&self, key_id: &str) -> Result<Option<Arc<Known>>, AppError> {
@@ -154,7 +180,9 @@ impl App {
         }
         let Some(key) = self.store().key(key_id).await? else { return Ok(None) };
         let Some(project) = self.store().project(key.project_id).await? else { return Ok(None) };
-        let known = Arc::new(Known { key, project: Arc::new(project) });
+        let (environment, scopes) = (key.environment.clone(), key.scopes.clone());
+        let caller = Caller::new(key.key_id.clone(), environment, scopes, Arc::new(project));
+        let known = Arc::new(Known { key, caller });
         self.inner.keys.put(known.clone());
         Ok(Some(known))
     }
@@ -165,20 +193,8 @@ impl App {
 
     /// The operator at the machine itself, for commands that run flows without a server.
     pub fn local_caller(&self, project: &Project) -> Caller {
-        caller("local".to_owned(), "live", Scope::ALL.to_vec(), Arc::new(project.record.clone()))
-    }
-}
-
-fn caller(key_id: String, environment: &str, scopes: Vec<Scope>, project: Arc<ProjectRecord>) -> Caller {
-    Caller {
-        key_id,
-        project_id: project.id.0,
-        project: project.slug.clone(),
-        org_id: project.org_id,
-        org: project.org_slug.clone(),
-        environment: environment.to_owned(),
-        scopes,
-        record: project,
+        let record = Arc::new(project.record.clone());
+        Caller::new("local".to_owned(), "live".to_owned(), Scope::ALL.to_vec(), record)
     }
 }
 

@@ -128,7 +128,7 @@ pub(crate) struct FlowCache {
     /// By content hash: never stale.
     checked: Cache<(ProjectId, String), Arc<Flow>>,
     /// By slug, for a moment: another process may publish or promote.
-    records: Cache<(ProjectId, String), (Instant, FlowRecord)>,
+    records: Cache<(ProjectId, String), (Instant, Arc<FlowRecord>)>,
 }
 
 impl FlowCache {
@@ -136,7 +136,7 @@ impl FlowCache {
         Self { checked: Cache::new(CACHED_FLOWS), records: Cache::new(CACHED_FLOWS) }
     }
 
-    fn record(&self, key: &(ProjectId, String)) -> Option<FlowRecord> {
+    fn record(&self, key: &(ProjectId, String)) -> Option<Arc<FlowRecord>> {
         let (since, record) = self.records.get(key)?;
         (since.elapsed() < RECORD_TIME).then_some(record)
     }
@@ -151,7 +151,7 @@ impl App {
         self.flow_record(caller.scope(), &address.flow).await.map(|_| ())
     }
 
-    pub(crate) async fn flow_record(&self, project: ProjectId, slug: &str) -> Result<FlowRecord, AppError> {
+    pub(crate) async fn flow_record(&self, project: ProjectId, slug: &str) -> Result<Arc<FlowRecord>, AppError> {
         let key = (project, slug.to_owned());
         if let Some(record) = self.inner.flows.record(&key) {
             return Ok(record);
@@ -160,6 +160,7 @@ impl App {
             let shown: String = slug.chars().take(60).collect();
             AppError::new(ErrorCode::FlowNotFound, format!("the project has no flow `{shown}`"))
         })?;
+        let record = Arc::new(record);
         self.inner.flows.records.insert(key, (Instant::now(), record.clone()));
         Ok(record)
     }
@@ -169,7 +170,7 @@ impl App {
         let record = self.flow_record(caller.scope(), &address.flow).await?;
         let (version, hash) = self.select(caller.scope(), &record, address.version).await?;
         let flow = self.checked(caller.scope(), &hash).await?;
-        Ok(Pinned { flow_id: record.id, slug: record.slug, version, hash, flow })
+        Ok(Pinned { flow_id: record.id, slug: record.slug.clone(), version, hash, flow })
     }
 
     async fn select(

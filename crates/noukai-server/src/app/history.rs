@@ -1,6 +1,6 @@
 //! A run's stored events, read back: its steps for traces and sessions, its results for going on.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use noukai_api::{StepStatus, Tokens};
 use noukai_engine::{Done, DoneOutputs, Slot};
@@ -134,8 +134,8 @@ impl History {
     }
 
     /// The highest attempt of each leaf and iteration.
-    pub fn attempts(&self) -> HashMap<Slot, u32> {
-        let mut attempts = HashMap::new();
+    pub fn attempts(&self) -> BTreeMap<Slot, u32> {
+        let mut attempts = BTreeMap::new();
         for row in self.rows() {
             let slot = Slot { leaf: row.leaf as usize, path: row.path };
             let highest = attempts.entry(slot).or_insert(0);

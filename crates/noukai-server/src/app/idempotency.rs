@@ -194,16 +194,7 @@ mod tests {
         let app = App::open(&Config::load(None, overrides).unwrap()).await.unwrap();
         let project = app.ensure_project("acme", "demo").await.unwrap();
         let record: ProjectRecord = project.record.clone();
-        let caller = Caller {
-            key_id: "k".to_owned(),
-            project_id: record.id.0,
-            project: "demo".to_owned(),
-            org_id: record.org_id,
-            org: "acme".to_owned(),
-            environment: "test".to_owned(),
-            scopes: vec![Scope::Execute],
-            record: Arc::new(record),
-        };
+        let caller = Caller::new("k".to_owned(), "test".to_owned(), vec![Scope::Execute], Arc::new(record));
         (app, caller)
     }
 

@@ -32,7 +32,7 @@ mod upkeep;
 
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
-pub use auth::Caller;
+pub use auth::{Caller, Identity};
 pub use code::{BlockTrial, CodeRunner};
 pub use error::AppError;
 pub use execute::{ExecuteOutcome, RunOptions};

@@ -35,8 +35,14 @@ const INSERT_EVENT: &str = "INSERT INTO run_events (run_id, seq, kind, payload, 
 const HOLDS_LEASE: &str = "SELECT 1 FROM jobs \
     WHERE run_id = $1 AND project_id = $2 AND lease_owner = $3 AND claims = $4 AND finished_at IS NULL";
 
-const ADVANCE: &str = "UPDATE runs SET last_seq = $1 WHERE id = $2 AND project_id = $3 AND last_seq = $4 \
-    AND status IN ('pending', 'running', 'paused')";
+/// Not `IN`: of a list of three, SQLite makes a table each time.
+macro_rules! if_open {
+    ($statement:literal) => {
+        concat!($statement, " AND (status = 'running' OR status = 'pending' OR status = 'paused')")
+    };
+}
+
+const ADVANCE: &str = if_open!("UPDATE runs SET last_seq = $1 WHERE id = $2 AND project_id = $3 AND last_seq = $4");
 
 const START: &str = "UPDATE runs SET last_seq = $1, status = 'running' \
     WHERE id = $2 AND project_id = $3 AND last_seq = $4 AND status IN ('pending', 'paused', $5)";
@@ -50,10 +56,15 @@ const KEEP_PAUSE: &str = "INSERT INTO run_pauses (run_id, pause) VALUES ($1, $2)
 
 const FORGET_PAUSE: &str = "DELETE FROM run_pauses WHERE run_id = $1";
 
-const FINISH: &str = "UPDATE runs SET last_seq = $1, status = $2, completed_at = $3, duration_ms = $4, \
-    prompt_tokens = $5, completion_tokens = $6, total_tokens = $7, cost_usd = $8, error = $9 \
-    WHERE id = $10 AND project_id = $11 AND last_seq = $12 AND status IN ('pending', 'running', 'paused') \
-    RETURNING pauses, trigger_type = 'job'";
+/// What is to be tidied up after a run. Asked beside [`FINISH`] and not returned by it: for `RETURNING`, SQLite makes a
+/// table for the occasion, which costs more than all else in the write.
+const LEAVES: &str = "SELECT pauses, trigger_type = 'job' FROM runs WHERE id = $1 AND project_id = $2";
+
+const FINISH: &str = if_open!(
+    "UPDATE runs SET last_seq = $1, status = $2, completed_at = $3, duration_ms = $4, prompt_tokens = $5, \
+     completion_tokens = $6, total_tokens = $7, cost_usd = $8, error = $9 \
+     WHERE id = $10 AND project_id = $11 AND last_seq = $12"
+);
 
 const FORGET_STATES: &str = "UPDATE run_events SET state = NULL WHERE run_id = $1 AND state IS NOT NULL";
 
@@ -75,7 +86,9 @@ pub(super) fn apply(db: &Connection, effects: &mut Effects, write: &RunWrite) ->
     if let Some(new) = &write.create {
         create(db, effects, write, new)?;
     }
-    change(db, write)?;
+    if write.create.is_none() || write.change.is_some() {
+        change(db, write)?;
+    }
     let ends = matches!(&write.change, Some(RunChange::Finished(finish)) if !finish.keep_for_retry);
     insert_events(db, write.run_id, &write.events, ends)?;
     effects.run(write.run_id);
@@ -94,11 +107,31 @@ fn steps(db: &Connection, write: &RunWrite) -> Result<Steps, StoreError> {
         let (_, seq) = standing(db, write.project_id, write.run_id)?;
         return Ok(Steps { from: seq, to: seq });
     };
+    check_gaps(write)?;
+    let from = clamp(first.seq) - 1;
+    Ok(Steps { from, to: from + clamp(write.events.len()) })
+}
+
+fn check_gaps(write: &RunWrite) -> Result<(), StoreError> {
     if write.events.windows(2).any(|pair| pair[1].seq != pair[0].seq + 1) {
         return Err(StoreError::Conflict(format!("run {}: the events of one write have a gap", write.run_id)));
     }
-    let from = clamp(first.seq) - 1;
-    Ok(Steps { from, to: from + clamp(write.events.len()) })
+    Ok(())
+}
+
+/// The sequence number that a new run's row begins with. A change of status in the same write moves it on itself.
+fn first_steps(write: &RunWrite) -> Result<i64, StoreError> {
+    if write.change.is_some() {
+        return Ok(0);
+    }
+    check_gaps(write)?;
+    if write.events.first().is_some_and(|event| event.seq != 1) {
+        return Err(StoreError::Conflict(format!(
+            "run {} is new, its first event must have the number 1",
+            write.run_id
+        )));
+    }
+    Ok(clamp(write.events.len()))
 }
 
 fn check_lease(db: &Connection, write: &RunWrite, lease: &Lease) -> Result<(), StoreError> {
@@ -112,7 +145,7 @@ fn check_lease(db: &Connection, write: &RunWrite, lease: &Lease) -> Result<(), S
 }
 
 fn create(db: &Connection, effects: &mut Effects, write: &RunWrite, new: &NewRun) -> Result<(), StoreError> {
-    insert_run(db, write, new)?;
+    insert_run(db, write, new, first_steps(write)?)?;
     if let Some(inputs) = &new.inputs {
         db.prepare_cached(INSERT_INPUTS)?.execute(params![write.run_id.0, inputs])?;
     }
@@ -149,7 +182,7 @@ pub(super) fn forget_kept(db: &Connection, run: Uuid) -> rusqlite::Result<()> {
     db.prepare_cached(FORGET_INPUTS)?.execute([run]).map(drop)
 }
 
-fn insert_run(db: &Connection, write: &RunWrite, new: &NewRun) -> rusqlite::Result<()> {
+fn insert_run(db: &Connection, write: &RunWrite, new: &NewRun, last_seq: i64) -> rusqlite::Result<()> {
     let run = &new.record;
     let row = params![
         write.run_id.0,
@@ -171,7 +204,7 @@ fn insert_run(db: &Connection, write: &RunWrite, new: &NewRun) -> rusqlite::Resu
         clamp(run.tokens.completion),
         clamp(run.tokens.total),
         run.cost_usd,
-        0,
+        last_seq,
         run.pauses,
         run.error
     ];
@@ -246,8 +279,10 @@ fn end(db: &Connection, write: &RunWrite, finish: &RunFinish) -> Result<(), Stor
         write.project_id.0,
         steps.from
     ];
-    let ended = db.prepare_cached(FINISH)?.query_row(row, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let (pauses, is_job) = ended.ok_or_else(|| refusal(db, write, "end"))?;
+    guarded(db, write, FINISH, row, "end")?;
+    let ended = [write.run_id.0, write.project_id.0];
+    let (pauses, is_job) =
+        db.prepare_cached(LEAVES)?.query_row(ended, |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
     tidy(db, write.run_id, finish, pauses)?;
     if is_job {
         end_job(db, write, finish)?;

@@ -4,7 +4,7 @@
 
 use std::{fs, io::Read, path::Path, time::Duration};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::{Durability, migrations};
 use crate::StoreError;
@@ -39,7 +39,9 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, 
 
 /// Opens the file for reading.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, -4_096).map_err(|error| fault(path, error))
+    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, -4_096).map_err(|error| fault(path, error))?;
+    db.pragma_update(None, "mmap_size", 64 << 20).map_err(|error| fault(path, error))?;
+    Ok(db)
 }
 
 /// Opens the file for copying the log into it.
@@ -53,8 +55,9 @@ fn connect(path: &Path, access: OpenFlags, cache: i32) -> rusqlite::Result<Conne
     let db = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(Duration::from_secs(5))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Otherwise a statement that might use a partial index is planned anew with each use, for the values it then has.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.pragma_update(None, "cache_size", cache)?;
-    db.pragma_update(None, "mmap_size", 64 << 20)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(db)
 }
@@ -72,7 +75,7 @@ fn configure(db: &Connection, durability: Durability, fresh: bool) -> rusqlite::
     db.pragma_update(None, "synchronous", synchronous)?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
-    db.pragma_update_and_check(None, "journal_size_limit", 96 << 20, |_| Ok(()))
+    db.pragma_update_and_check(None, "journal_size_limit", 160 << 20, |_| Ok(()))
 }
 
 /// Makes the file and its directories, for the owner only. SQLite gives its log the same rights.

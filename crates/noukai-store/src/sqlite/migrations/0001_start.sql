@@ -122,6 +122,8 @@ CREATE TABLE run_pauses (
     pause TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Not WITHOUT ROWID: rows stand in the order they came in, so that the events of many runs that one commit stores
+-- share its pages.
 CREATE TABLE run_events (
     run_id BLOB NOT NULL,
     seq INTEGER NOT NULL,
@@ -129,7 +131,7 @@ CREATE TABLE run_events (
     payload TEXT NOT NULL,
     state TEXT,
     PRIMARY KEY (run_id, seq)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- claims: how often it was claimed; with lease_owner it is what a worker's writes are fenced by.
 CREATE TABLE jobs (

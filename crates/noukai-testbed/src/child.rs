@@ -1,7 +1,7 @@
 //! Child processes that say with a line of JSON when they are ready, and never outlive their owner.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child as Process, ChildStdout, Command, Stdio};
+use std::process::{Child as Process, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,19 +57,44 @@ impl Child {
         self.ready[key].as_str().ok_or_else(|| anyhow!("the ready line has no `{key}`: {}", self.ready))
     }
 
-    /// Asks it to end, as an operator would, and waits until it has.
-    pub fn stop(mut self) -> Result<()> {
+    /// Asks it to end, as an operator would, without waiting.
+    pub fn terminate(&self) -> Result<()> {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("not a process id")?;
-        kill_process(pid, Signal::TERM).context("cannot signal the child")?;
+        kill_process(pid, Signal::TERM).context("cannot signal the child")
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn stop(mut self) -> Result<()> {
+        self.terminate()?;
         let deadline = Instant::now() + STOPPED_WITHIN;
         while Instant::now() < deadline {
-            if self.process.try_wait()?.is_some() {
+            if self.ended()?.is_some() {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(5));
         }
         bail!("the child did not stop within {STOPPED_WITHIN:?} of a SIGTERM")
     }
+
+    /// Ends it at once, as `kill -9` does, and waits until it is gone.
+    pub fn kill(mut self) -> Result<()> {
+        self.process.kill().context("cannot kill the child")?;
+        self.process.wait().context("cannot wait for the child")?;
+        Ok(())
+    }
+
+    /// How it ended, once it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.try_wait().context("cannot look at the child")
+    }
+}
+
+/// Takes away what the environment says to noukai, so that a run here is the same everywhere.
+pub fn without_settings(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NOUKAI_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 impl Drop for Child {

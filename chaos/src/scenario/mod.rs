@@ -1,0 +1,89 @@
+//! The scenarios, a file each: what is done to the server, and which cases that makes.
+
+pub mod failpoint;
+pub mod kill;
+pub mod model;
+pub mod store;
+pub mod stream;
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures::future::BoxFuture;
+
+use crate::case::{Case, Verdict};
+use crate::check::{self, Allowed};
+use crate::choices::Choices;
+use crate::errand::{Cut, Errand, Wish};
+use crate::setup::Setup;
+use crate::shape::Shape;
+
+/// Every case of every scenario.
+pub fn all(kills: u32) -> Vec<Planned> {
+    [kill::cases(kills), failpoint::cases(), stream::cases(), store::cases(), model::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// One case, ready to be run.
+pub struct Planned {
+    /// Its name: the scenario, a colon, and which one of it.
+    pub name: String,
+    /// Runs it.
+    pub run: Box<dyn FnOnce(Arc<Setup>) -> BoxFuture<'static, Verdict> + Send>,
+}
+
+impl Planned {
+    /// A case that `work` runs; the model takes up to `latency` milliseconds.
+    pub fn new<F, W>(name: String, allowed: Allowed, latency: u32, work: W) -> Self
+    where
+        F: Future<Output = Result<()>> + Send,
+        W: FnOnce(Arc<Case>) -> F + Send + 'static,
+        F: 'static,
+    {
+        let title = name.clone();
+        Self { name, run: Box::new(move |setup| Box::pin(run(setup, title, (allowed, latency), work))) }
+    }
+}
+
+/// Runs a case and checks what came of it. What keeps it from being checked is a violation too.
+async fn run<F, W>(setup: Arc<Setup>, name: String, (allowed, latency): (Allowed, u32), work: W) -> Verdict
+where
+    F: Future<Output = Result<()>> + Send,
+    W: FnOnce(Arc<Case>) -> F + Send,
+{
+    let case = match Case::new(&setup, &name, latency).await {
+        Ok(case) => case,
+        Err(error) => return Verdict::impossible(name, &error),
+    };
+    let worked = work(case.clone()).await;
+    let checked = match worked {
+        Ok(()) => check::check(&case, allowed).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = checked {
+        case.violation(format!("{error:#}"));
+    }
+    if let Err(error) = case.site.kill() {
+        case.violation(format!("{error:#}"));
+    }
+    case.verdict()
+}
+
+/// An errand of any kind.
+fn any_errand(choices: &mut Choices, marker: String) -> Errand {
+    let plain = [Shape::Chain, Shape::Fan, Shape::Each(3)];
+    let shape = *choices.one_of(&plain);
+    let (shape, wish) = match choices.below(100) {
+        0..15 => (shape, Wish::Execute { keyed: false }),
+        15..25 => (shape, Wish::Execute { keyed: true }),
+        25..50 => (shape, Wish::Job { keyed: false, cut: Cut::Percent(15) }),
+        50..60 => (shape, Wish::Job { keyed: true, cut: Cut::Percent(15) }),
+        60..67 => (shape, Wish::Cancelled { after: choices.below(30) }),
+        67..79 => (Shape::Chain, Wish::Step),
+        79..87 => (Shape::Chain, Wish::Remaining { deltas: choices.percent(30) }),
+        _ => (Shape::Tools, Wish::Tools),
+    };
+    Errand { marker, shape, wish }
+}

@@ -1,0 +1,81 @@
+//! What the database holds, read behind the server's back while it is dead.
+//!
+//! Reads a copy: the first to open the files after a crash mends them, and that is to be the server.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rusqlite::Connection;
+use serde_json::Value;
+
+/// What is stored.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Results of steps.
+    pub results: Vec<StoredResult>,
+    /// Runs that have ended.
+    pub ended: Vec<EndedRun>,
+}
+
+/// A step of a run whose result is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredResult {
+    /// The session that the run is tagged with.
+    pub session: String,
+    /// The step.
+    pub step: String,
+    /// The iteration, in a loop.
+    pub item: Option<String>,
+}
+
+/// A run that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedRun {
+    /// Its id.
+    pub id: String,
+    /// How.
+    pub status: String,
+    /// By which door it came.
+    pub trigger: String,
+}
+
+const RESULTS: &str = "SELECT r.session_id, e.payload FROM run_events e JOIN runs r ON r.id = e.run_id \
+    WHERE e.kind = 'completed' AND r.session_id IS NOT NULL";
+
+const ENDED: &str = "SELECT lower(hex(id)), status, trigger_type FROM runs WHERE completed_at IS NOT NULL";
+
+/// Reads it.
+pub fn read(data: &Path) -> Result<Stored> {
+    let copy = data.join("copy");
+    fs::create_dir_all(&copy).context("cannot make a folder for the copy")?;
+    for name in ["noukai.db", "noukai.db-wal"] {
+        let (from, to) = (data.join(name), copy.join(name));
+        if from.exists() {
+            fs::copy(from, to).context("cannot copy the database")?;
+        }
+    }
+    let stored = Connection::open(copy.join("noukai.db")).and_then(|db| Ok((results(&db)?, ended(&db)?)));
+    fs::remove_dir_all(&copy).context("cannot remove the copy")?;
+    let (results, ended) = stored.context("cannot read the database of a killed server")?;
+    Ok(Stored { results, ended })
+}
+
+fn results(db: &Connection) -> rusqlite::Result<Vec<StoredResult>> {
+    let mut found = db.prepare(RESULTS)?;
+    let rows = found.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.map(|row| row.map(|(session, payload): (String, String)| result(session, &payload))).collect()
+}
+
+fn result(session: String, payload: &str) -> StoredResult {
+    let payload: Value = serde_json::from_str(payload).unwrap_or_default();
+    let item = payload["path"].as_array().and_then(|path| path.last()).map(ToString::to_string);
+    StoredResult { session, step: payload["step"].as_str().unwrap_or_default().to_owned(), item }
+}
+
+fn ended(db: &Connection) -> rusqlite::Result<Vec<EndedRun>> {
+    let mut found = db.prepare(ENDED)?;
+    let rows =
+        found.query_map([], |row| Ok(EndedRun { id: row.get(0)?, status: row.get(1)?, trigger: row.get(2)? }))?;
+    rows.collect()
+}
