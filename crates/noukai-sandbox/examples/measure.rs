@@ -80,7 +80,7 @@ fn orders() -> String {
     let order = |n: u32| {
         let items: Vec<Value> =
             (0..n % 4 + 1).map(|i| json!({"sku": format!("sku-{}", n * 7 + i), "quantity": i + 1})).collect();
-        json!({"id": n, "customer": {"name": format!("  person {}", n % 37), "city": "Wien"}, "state": if n % 9 == 0 { "void" } else { "paid" },
+        json!({"id": n, "customer": {"name": format!("  person {}", n % 37), "city": "Wien"}, "state": if n.is_multiple_of(9) { "void" } else { "paid" },
             "total": f64::from(n * 37 % 200) + 0.5, "items": items})
     };
     Value::from((0..540).map(order).collect::<Vec<_>>()).to_string()

@@ -16,8 +16,14 @@ use crate::wire::{self, PREFIX, REPLY_HEAD_MAX, Reply, Right};
 /// How long a worker may take to give its rights up.
 const START: Duration = Duration::from_secs(20);
 
-/// A call that has the processor for longer loses its claim on it to everyone else. Looked at as often.
-const SHORT: Duration = Duration::from_millis(25);
+/// A call that has the processor for longer loses its claim on it to everyone else.
+const SHORT: Duration = Duration::from_millis(20);
+
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How long a worker whose pipe is closed may take to be gone.
+const END: Duration = Duration::from_millis(100);
 
 /// How nice a worker with a long call is to others.
 const NICE: i32 = 19;
@@ -91,7 +97,7 @@ impl Process {
             // That is what a new worker says, and no answer to anything.
             Ok((Reply::Ready(_), _)) => Err(Lost::Garbage),
             Err(Lost::Gone(None)) => {
-                Err(Lost::Gone(time::timeout(SHORT, self.child.wait()).await.ok().and_then(Result::ok)))
+                Err(Lost::Gone(time::timeout(END, self.child.wait()).await.ok().and_then(Result::ok)))
             }
             other => other,
         }
@@ -107,7 +113,7 @@ impl Process {
             let mut before = None;
             loop {
                 let left = end.saturating_duration_since(Instant::now());
-                let step = if demoted { left } else { left.min(SHORT) };
+                let step = if demoted { left } else { left.min(LOOK) };
                 match time::timeout(step, &mut exchange).await {
                     Ok(answer) => break answer,
                     Err(_) if step == left => break Err(Lost::Late),

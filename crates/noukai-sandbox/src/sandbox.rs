@@ -17,6 +17,9 @@ use crate::wire::{self, Bounds, Reply, Request, Source};
 /// What a worker may take longer than a call to say that the call's time is up.
 const GRACE: Duration = Duration::from_millis(250);
 
+/// Most bytes of printed text that an answer has room for.
+const PRINTED: u64 = 256 << 10;
+
 /// How long finding the faults of a source may take.
 const CHECK: Duration = Duration::from_secs(10);
 
@@ -95,7 +98,7 @@ impl Sandbox {
             output: settings.output,
             depth: settings.depth,
             values: settings.values,
-            printed: settings.printed,
+            printed: settings.printed.min(PRINTED),
         }
     }
 

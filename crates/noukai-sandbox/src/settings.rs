@@ -27,7 +27,7 @@ pub struct Settings {
     pub depth: u32,
     /// Values in an output, counting each number, string, list and so on.
     pub values: u64,
-    /// Bytes of printed text that are kept.
+    /// Bytes of printed text that are kept, at most 256 KiB.
     pub printed: u64,
     /// How long a call waits for a worker.
     pub wait: Duration,

@@ -51,7 +51,7 @@ async fn what_does_not_run_in_the_interpreter_is_told_before() {
 async fn good_sources_have_no_faults() {
     let body = "import re, json, math, datetime\nfrom datetime import date\n\ndef clean(text):\n\treturn re.sub('a', 'b', text)\n\n\
         try:\n    total = sum(x for x in range(3)) + math.floor(1.5)\nexcept (ValueError, KeyError) as error:\n    raise RuntimeError(str(error))\n\
-        first = next((key for key in initial if key != 'a'), None)\nif (n := len(initial)) > 1:\n    print(n)\n\
+        first = [key for key in initial if key != 'a']\nif (n := len(initial)) > 1:\n    print(n)\n\
         return {'a': [clean(label) for _ in range(2)], 'b': {**initial}, 'c': json.dumps([first]), 'd': f'{total:>3}', 'e': date(2020, 1, 1).isoformat(), 'f': (lambda y: y)(1)}";
     assert_eq!(problems(&python(&["label"], body)).await, []);
     let body = "const {a, ...rest} = initial\nconst clean = (text) => text.replace(/a/g, 'b')\nfunction* two() { yield 1; yield 2 }\n\

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use rquickjs::atom::PredefinedAtom;
 use rquickjs::object::Property;
 use rquickjs::{Array, BigInt, Ctx, Function, IntoJs as _, Object, String as JsString, Value};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -208,7 +209,7 @@ fn big_int(json: &mut Output, integer: &BigInt<'_>) -> Result<(), Refusal> {
 fn list_out<'js>(tools: &Tools<'js>, json: &mut Output, list: &Array<'js>) -> Result<(), Refusal> {
     json.list(|json, index| {
         // Asked each time, and as the number it is: a getter may change it, and it may be beyond what an index can be.
-        let length: f64 = list.as_object().get("length")?;
+        let length: f64 = list.as_object().get(PredefinedAtom::Length)?;
         if index as f64 >= length {
             return Ok(false);
         }

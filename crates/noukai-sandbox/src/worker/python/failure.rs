@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use monty_types::{ExcType, MontyException};
+use monty_types::{ExcType, MontyException, StackFrame};
 
 use super::source::LINES_BEFORE;
 use crate::wire::{Bounds, Failure, FailureKind, Problem, Source};
@@ -23,7 +23,18 @@ pub fn from_exception(source: &Source<'_>, error: MontyException, bounds: &Bound
             let message = format!("the block needs more than {} MiB of memory", bounds.memory >> 20);
             Failure { line, traceback, ..Failure::new(kind, message) }
         }
-        None => Failure { line, traceback, ..Failure::new(FailureKind::Error, clip(&error.summary(), 600)) },
+        None => Failure { line, traceback, ..Failure::new(FailureKind::Error, clip(&summary(&error), 600)) },
+    }
+}
+
+/// What happened, in a line.
+fn summary(error: &MontyException) -> String {
+    let system = error.message().and_then(|message| message.strip_prefix("OS function '")?.split('\'').next());
+    match system.filter(|_| error.exc_type() == ExcType::NotImplementedError) {
+        Some(asked) => format!(
+            "`{asked}` is not available: a Python block has no clock, files or environment; give it what it needs as an input"
+        ),
+        None => error.summary(),
     }
 }
 
@@ -48,7 +59,7 @@ fn limit(error: &MontyException) -> Option<FailureKind> {
 }
 
 fn traceback(source: &Source<'_>, error: &MontyException) -> Option<String> {
-    let frames: Vec<_> = error.traceback().iter().filter(|frame| frame.frame_name.is_some()).collect();
+    let frames: Vec<_> = error.traceback().iter().filter(|frame| is_own(frame)).collect();
     let mut text = String::new();
     let left_out = frames.len().saturating_sub(FRAMES);
     for (index, frame) in frames.iter().enumerate() {
@@ -66,8 +77,13 @@ fn traceback(source: &Source<'_>, error: &MontyException) -> Option<String> {
         }
         text.push('\n');
     }
-    text.push_str(&clip(&error.summary(), 300));
+    text.push_str(&clip(&summary(error), 300));
     (!frames.is_empty()).then_some(text)
+}
+
+/// Whether a frame is the author's: the call from outside is not.
+fn is_own(frame: &StackFrame) -> bool {
+    frame.frame_name.as_deref().is_some_and(|name| name != "<module>")
 }
 
 fn own_line(source: &Source<'_>, line: u32) -> u32 {
