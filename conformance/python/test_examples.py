@@ -32,8 +32,17 @@ OFFLINE = {
     ),
     "triage": "Draft a reply to this billing question: A, b.",
     "weather": "sunny",
+    "order": {"receipt": "1 x Which items does this order list? A, b.: 0.50\nTotal: 0.50"},
 }
-CALLS = {"hello": 1, "translate-and-extract": 2, "review-panel": 4, "digest-items": 3, "triage": 2, "weather": 2}
+CALLS = {
+    "hello": 1,
+    "translate-and-extract": 2,
+    "review-panel": 4,
+    "digest-items": 3,
+    "triage": 2,
+    "weather": 2,
+    "order": 1,
+}
 
 
 def options(slug):
@@ -47,7 +56,7 @@ def smallest(schema):
         return {name: smallest(field) for name, field in schema["properties"].items()}
     if schema["type"] == "array":
         return [smallest(schema["items"])]
-    return {"string": "text", "boolean": False}[schema["type"]]
+    return {"string": "text", "boolean": False, "integer": 1, "number": 0.5}[schema["type"]]
 
 
 def answer(_method, _path, body):
@@ -109,5 +118,8 @@ async def test_example(api, server, provider, slug):
     models = {body["model"] for _, _, body in provider.requests}
     assert len(models) == 1 and "gpt-4o-mini" in models.pop()
     assert len(provider.requests) == CALLS[slug]
-    structured = {"title": "text", "people": ["text"], "urgent": False}
-    assert result.result == (structured if slug == "translate-and-extract" else {"message": "text"})
+    shaped = {
+        "translate-and-extract": {"title": "text", "people": ["text"], "urgent": False},
+        "order": {"receipt": "1 x text: 0.50\nTotal: 0.50"},
+    }
+    assert result.result == shaped.get(slug, {"message": "text"})

@@ -134,6 +134,20 @@ error_codes! {
     TemplateError = "TEMPLATE_ERROR",
     /// A loop's field is missing or is no array.
     LoopInputInvalid = "LOOP_INPUT_INVALID",
+    /// A parameter of a code block has no value in scope, or one that does not fit.
+    CodeInputInvalid = "CODE_INPUT_INVALID",
+    /// The function of a code block failed.
+    CodeError = "CODE_ERROR",
+    /// The function of a code block took longer than it may.
+    CodeTimeout = "CODE_TIMEOUT",
+    /// The function of a code block took more memory than it may.
+    CodeMemory = "CODE_MEMORY",
+    /// The process that ran a code block ended.
+    CodeCrashed = "CODE_CRASHED",
+    /// The function of a code block returned no object, or one that is not what it must be.
+    CodeOutputInvalid = "CODE_OUTPUT_INVALID",
+    /// The server had no process free to run a code block in.
+    CodeUnavailable = "CODE_UNAVAILABLE",
     /// A bound of the run was reached; the message names it.
     LimitExceeded = "LIMIT_EXCEEDED",
     /// A block took longer than it may.

@@ -50,6 +50,20 @@ pub struct StepError {
     /// The HTTP status it answered with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_status: Option<u16>,
+    /// The line of its source, from 1, for code blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The way to that line through the block's own functions, for code blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceback: Option<String>,
+}
+
+impl StepError {
+    /// An error without a provider and without a line.
+    pub fn new(code: ErrorCode, message: impl Into<String>, step_id: Option<String>, attempt: u32) -> Self {
+        let (provider, provider_status, line, traceback) = (None, None, None, None);
+        Self { code, message: message.into(), step_id, attempt, provider, provider_status, line, traceback }
+    }
 }
 
 /// Sums over a run.

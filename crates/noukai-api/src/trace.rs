@@ -208,6 +208,9 @@ pub struct StepTrace {
     /// The prompt as it was rendered, where contents are captured (LLM blocks only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendered_prompt: Option<String>,
+    /// What the function printed, where contents are captured (code blocks only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub printed: Option<String>,
     /// Bytes of the input as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_size_bytes: Option<u64>,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use noukai_flow::{Bounds, Flow, Format, Problem};
+use noukai_server::{CodeConfig, CodeRunner, code_runner};
 use serde_json::Value;
 
 use crate::{error::CliError, output};
@@ -49,6 +50,26 @@ impl FlowFile {
         Self { path, text, document: Some(document), flow: checked.flow, problems: checked.problems }
     }
 
+    /// Checks the sources of code blocks too; a flow with faults in one is not valid.
+    ///
+    /// # Errors
+    /// They cannot be checked on this machine.
+    pub async fn check_code(&mut self, code: &CodeRunner) -> Result<(), CliError> {
+        let Some(flow) = &self.flow else { return Ok(()) };
+        let problems = code.problems(flow).await?;
+        if problems.iter().any(Problem::is_error) {
+            self.flow = None;
+        }
+        self.problems.extend(problems);
+        Ok(())
+    }
+
+    /// Line and column of the file, for a problem inside a text of the document.
+    pub fn place(&self, problem: &Problem) -> Option<(u32, Option<u32>)> {
+        let position = problem.position?;
+        Some(noukai_flow::locate(&self.text, &problem.path)?.at(position.line, position.column))
+    }
+
     /// The checked flow with its document.
     ///
     /// # Errors
@@ -68,20 +89,28 @@ impl FlowFile {
     fn first_error(&self) -> CliError {
         let path = self.path.display();
         let mut errors = self.problems.iter().filter(|problem| problem.is_error());
-        let first = errors.next().map_or_else(|| "not a valid flow".to_owned(), ToString::to_string);
+        let first = errors.next().map_or_else(|| format!("{path}: not a valid flow"), |first| self.placed(first));
         match errors.count() {
-            0 => CliError::usage(format!("{path}: {first}")),
-            more => CliError::usage(format!("{path}: {first} (and {more} more; run `noukai check {path}`)")),
+            0 => CliError::usage(first),
+            more => CliError::usage(format!("{first} (and {more} more; run `noukai check {path}`)")),
+        }
+    }
+
+    /// `file: path: message`, with line and column of the file where they are known: `file:7:12: ...`.
+    fn placed(&self, problem: &Problem) -> String {
+        let path = self.path.display();
+        let note = if problem.is_error() { "" } else { "warning: " };
+        match self.place(problem) {
+            Some((line, Some(column))) => format!("{path}:{line}:{column}: {note}{problem}"),
+            Some((line, None)) => format!("{path}:{line}: {note}{problem}"),
+            None => format!("{path}: {note}{problem}"),
         }
     }
 
     /// The problems that are asked for, each as `file: path: message [CODE]`.
     pub fn problem_lines(&self, wanted: fn(&Problem) -> bool) -> impl Iterator<Item = String> {
         let problems = self.problems.iter().filter(move |problem| wanted(problem));
-        problems.map(|problem| {
-            let note = if problem.is_error() { "" } else { "warning: " };
-            format!("{}: {note}{problem} [{}]", self.path.display(), problem.code)
-        })
+        problems.map(|problem| format!("{} [{}]", self.placed(problem), problem.code))
     }
 
     pub fn errors(&self) -> impl Iterator<Item = &Problem> {
@@ -106,6 +135,30 @@ pub fn find(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     Ok(files)
 }
 
+/// The flow of that slug in a folder, or of that file.
+///
+/// # Errors
+/// There is none, or it cannot be read; what is wrong inside it is in its `problems`.
+pub fn find_flow(flow: &str, folder: &Path) -> Result<FlowFile, CliError> {
+    let path = Path::new(flow);
+    if path.is_file() || has_flow_ending(path) {
+        return FlowFile::read(path);
+    }
+    let mut slugs = Vec::new();
+    for path in find(folder)? {
+        let file = FlowFile::read(&path)?;
+        match file.slug() {
+            Some(slug) if slug == flow => return Ok(file),
+            slug => slugs.extend(slug.map(ToOwned::to_owned)),
+        }
+    }
+    let message = format!("no flow {flow} in {}", folder.display());
+    Err(CliError::usage(message).with_hint(match slugs.as_slice() {
+        [] => "name the folder with --folder, or give the file itself".to_owned(),
+        slugs => format!("there is {}", slugs.join(", ")),
+    }))
+}
+
 /// Reads every flow of a folder, before anything is started.
 ///
 /// # Errors
@@ -125,6 +178,19 @@ pub fn load(folder: &Path) -> Result<Vec<FlowFile>, CliError> {
         files.push(file);
     }
     Ok(files)
+}
+
+/// Checks the code blocks of flows that are valid otherwise, in processes that end with this.
+///
+/// # Errors
+/// A source with faults, or no process to check it in.
+pub async fn check_code(files: &mut [FlowFile], config: &CodeConfig) -> Result<(), CliError> {
+    let code = code_runner(config);
+    for file in files {
+        file.check_code(&code).await?;
+        file.checked()?;
+    }
+    Ok(())
 }
 
 /// Says on stderr what may surprise.

@@ -20,12 +20,14 @@ mod waterfall;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
+use noukai_server::Metered;
 
 use commands::Command;
 use error::CliError;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Metered<MiMalloc> = Metered::new(MiMalloc);
 
 const EXAMPLES: &str = "\
 First steps:
@@ -34,6 +36,7 @@ First steps:
   noukai run hello -m 'Ada'         run one flow without a server
   noukai check flows/               say what is wrong with flow files
   noukai login --server URL         keep a server's key; then `noukai run org/project/flow -m 'Hi'`
+  noukai block run hello shape      call one code block
 
 `noukai COMMAND --help` has examples for each command.";
 
@@ -49,6 +52,11 @@ pub(crate) struct Cli {
 }
 
 fn main() -> ExitCode {
+    // Before anything is read or started: a worker of code blocks is this binary, with an argument that people never
+    // write.
+    if noukai_server::is_worker() {
+        return noukai_server::worker_main();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -40,6 +40,8 @@ pub enum Event {
         error: StepError,
         /// What it used all the same.
         usage: Usage,
+        /// What traces alone keep of it.
+        notes: Notes,
         /// How long it took.
         duration: Duration,
         /// When.
@@ -59,8 +61,8 @@ pub enum Event {
         usage: Usage,
         /// Inside a loop: how many iterations there are.
         total: LoopTotal,
-        /// The prompt as rendered, for traces.
-        prompt: Option<Arc<str>>,
+        /// What traces alone keep of it.
+        notes: Notes,
         /// How long it took.
         duration: Duration,
         /// When.
@@ -142,6 +144,24 @@ impl Usage {
             self.cost = Some(self.cost.unwrap_or_default() + cost);
         }
     }
+}
+
+/// What traces alone keep of an attempt.
+#[derive(Debug, Clone, Default)]
+pub struct Notes {
+    /// The prompt as rendered (LLM blocks).
+    pub prompt: Option<Arc<str>>,
+    /// What the function printed, if anything (code blocks).
+    pub printed: Option<Printed>,
+}
+
+/// What a function printed.
+#[derive(Debug, Clone)]
+pub struct Printed {
+    /// As far as it is kept.
+    pub text: Arc<str>,
+    /// Whether there was more.
+    pub truncated: bool,
 }
 
 /// Iterations of the innermost loop around a leaf; `None` outside loops.

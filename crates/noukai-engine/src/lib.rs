@@ -1,9 +1,10 @@
 //! Walks a flow's tree and emits events.
 //!
-//! Reaches the world only through its ports: [`Model`], [`EventSink`], [`Clock`]. Knows no HTTP, no storage, no
+//! Reaches the world only through its ports: [`Model`], [`Code`], [`EventSink`], [`Clock`]. Knows no HTTP, no storage, no
 //! provider. One way through for every run: [`run`]. A leaf whose result is already known gives it silently, which is
 //! how a step call, a resume and a recovery after a crash all go on from where the run stood.
 
+mod code;
 mod event;
 mod llm;
 mod model;
@@ -15,7 +16,8 @@ mod size;
 mod tools;
 mod walk;
 
-pub use event::{Clock, Event, EventSink, LoopTotal, SinkError, SystemClock, Usage};
+pub use code::*;
+pub use event::{Clock, Event, EventSink, LoopTotal, Notes, Printed, SinkError, SystemClock, Usage};
 pub use model::*;
 pub use outcome::{Failure, Outcome, RunReport, ToolPause, ToolResume};
 pub use progress::{Done, DoneOutputs, LoopPath, Slot};

@@ -4,13 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use noukai_api::{ErrorCode, StepError};
 use noukai_flow::{Block, FlowKind, LlmBlock, TemplateError};
-use rand::Rng;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
-    DeltaSink, EventSink, Message, ModelError, ModelErrorKind, ModelReply, ModelRequest, OutputFormat, ToolPause,
-    ToolResume, Usage,
+    DeltaSink, EventSink, Message, ModelError, ModelErrorKind, ModelReply, ModelRequest, Notes, OutputFormat,
+    ToolPause, ToolResume, Usage,
     nodes::leaf::Work,
     progress::Continued,
     walk::{Ended, Seen, Stop, Walk},
@@ -36,7 +35,10 @@ pub(crate) async fn run(work: &Work<'_, '_>, block: &LlmBlock, seen: &Seen) -> E
         for round in 1..=work.leaf.retry.max_attempts.max(1) {
             let tried = try_once(work, block, &prompt, model, &mut usage).await;
             let failed = match tried {
-                Ok(Given::Output(output)) => return Ok(work.complete(attempt, output, usage, Some(prompt.text))),
+                Ok(Given::Output(output)) => {
+                    let notes = Notes { prompt: Some(prompt.text), ..Notes::default() };
+                    return Ok(work.complete(attempt, output, usage, notes));
+                }
                 Ok(Given::Calls(reply)) => return Err(pause(work, block, &prompt, attempt, &usage, reply)),
                 Err(failed) => failed,
             };
@@ -46,7 +48,7 @@ pub(crate) async fn run(work: &Work<'_, '_>, block: &LlmBlock, seen: &Seen) -> E
             if !failed.is_retryable() || (wait.is_none() && last_model) {
                 return Err(give_up(work, attempt, error, usage));
             }
-            work.fail(attempt, &error, std::mem::take(&mut usage));
+            work.fail(attempt, &error, std::mem::take(&mut usage), Notes::default());
             let Some(wait) = wait else {
                 attempt = work.begin(None).await?;
                 break;
@@ -63,7 +65,7 @@ fn continued(resume: &ToolResume) -> Continued {
 }
 
 fn give_up(work: &Work<'_, '_>, attempt: u32, error: StepError, usage: Usage) -> Stop {
-    work.fail(attempt, &error, usage);
+    work.fail(attempt, &error, usage, Notes::default());
     Stop::Failed(work.failure(error))
 }
 
@@ -177,17 +179,12 @@ impl Failed {
 
     /// How long to wait before the same model is asked again; `None`: not again.
     fn wait(&self, work: &Work<'_, '_>, round: u32) -> Option<Duration> {
-        let retry = work.leaf.retry;
-        if round >= retry.max_attempts {
-            return None;
-        }
-        let backoff = retry.initial_ms.saturating_mul(1 << (round - 1).min(20)).min(retry.max_ms);
-        let jittered = rand::rng().random_range(backoff / 2..=backoff);
+        let backoff = work.backoff(round)?;
         let asked = match self {
             Self::Model(error) => error.retry_after.unwrap_or_default(),
             _ => Duration::ZERO,
         };
-        (asked <= LONGEST_WAIT).then(|| asked.max(Duration::from_millis(jittered)))
+        (asked <= LONGEST_WAIT).then(|| asked.max(backoff))
     }
 
     fn error(&self, work: &Work<'_, '_>, attempt: u32) -> StepError {

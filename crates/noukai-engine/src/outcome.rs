@@ -62,14 +62,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of the run as a whole.
     pub fn of_run(code: ErrorCode, message: impl Into<String>) -> Self {
-        let error = StepError {
-            code,
-            message: message.into(),
-            step_id: None,
-            attempt: 1,
-            provider: None,
-            provider_status: None,
-        };
+        let error = StepError::new(code, message, None, 1);
         Self { node_id: None, name: "".into(), error }
     }
 

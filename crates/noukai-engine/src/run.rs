@@ -6,9 +6,10 @@ use noukai_api::ErrorCode;
 use noukai_flow::Flow;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
-    Clock, DoneOutputs, Event, EventSink, Failure, Image, Message, Model, Outcome, RunReport, Tool, ToolChoice,
+    Clock, Code, DoneOutputs, Event, EventSink, Failure, Image, Message, Model, Outcome, RunReport, Tool, ToolChoice,
     ToolResume,
     progress::Progress,
     walk::{Stop, Walk},
@@ -19,6 +20,8 @@ use crate::{
 pub struct Ports {
     /// Answers LLM blocks.
     pub model: Arc<dyn Model>,
+    /// Runs code blocks.
+    pub code: Arc<dyn Code>,
     /// Hears what happens.
     pub sink: Arc<dyn EventSink>,
     /// Tells the time.
@@ -28,6 +31,8 @@ pub struct Ports {
 /// What to run.
 #[derive(Clone)]
 pub struct RunSpec {
+    /// The project: whose fair share of the cage code blocks take.
+    pub tenant: Uuid,
     /// The flow, overrides applied.
     pub flow: Arc<Flow>,
     /// The run's inputs: an object.
@@ -92,7 +97,7 @@ pub async fn run(spec: RunSpec, ports: &Ports, cancel: &CancellationToken) -> Ru
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Stop::Cancelled),
-        () = tokio::time::sleep(run_time) => Err(Stop::Failed(out_of_time(&walk, run_time))),
+        () = tokio::time::sleep(run_time) => Err(Stop::Failed(Box::new(out_of_time(&walk, run_time)))),
         ended = walk.root() => ended,
     };
     let outcome = conclude(&walk, ended);
@@ -122,7 +127,7 @@ fn conclude(walk: &Walk<'_>, ended: Result<Arc<Value>, Stop>) -> Outcome {
         Ok(result) => Outcome::Completed { result },
         Err(Stop::Boundary { next }) => Outcome::Boundary { done: walk.progress().last_reported(), next },
         Err(Stop::ToolPause(pause)) => Outcome::ToolPause(pause),
-        Err(Stop::Failed(failure)) => Outcome::Failed(failure),
+        Err(Stop::Failed(failure)) => Outcome::Failed(*failure),
         Err(Stop::Cancelled) => Outcome::Cancelled { leaf: walk.progress().first_active().map(|(leaf, _)| leaf) },
     }
 }

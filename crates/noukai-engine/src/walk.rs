@@ -9,7 +9,9 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::{Event, Failure, LoopPath, Ports, RunBounds, RunSpec, ToolPause, Until, Usage, nodes, progress::Progress};
+use crate::{
+    Event, Failure, LoopPath, Notes, Ports, RunBounds, RunSpec, ToolPause, Until, Usage, nodes, progress::Progress,
+};
 
 /// Why a walk ends before the end.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub(crate) enum Stop {
     /// A block wants tools called.
     ToolPause(Box<ToolPause>),
     /// A node failed.
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// The caller had enough.
     Cancelled,
 }
@@ -197,20 +199,15 @@ impl<'a> Walk<'a> {
     pub fn cut_off(&self, leaves: &Range<usize>, within: &[u32], why: &str) {
         let active = self.progress().drain_active(leaves, within);
         for (slot, active) in active {
-            let error = StepError {
-                code: ErrorCode::Cancelled,
-                message: why.to_owned(),
-                step_id: Some(self.info(slot.leaf).id.to_string()),
-                attempt: active.attempt,
-                provider: None,
-                provider_status: None,
-            };
+            let id = self.info(slot.leaf).id.to_string();
+            let error = StepError::new(ErrorCode::Cancelled, why, Some(id), active.attempt);
             self.emit(Event::AttemptFailed {
                 leaf: slot.leaf,
                 path: slot.path,
                 attempt: active.attempt,
                 error,
                 usage: Usage::default(),
+                notes: Notes::default(),
                 duration: active.since.elapsed(),
                 at: self.now(),
             });
@@ -220,23 +217,16 @@ impl<'a> Walk<'a> {
     /// Waits until all results so far are stored.
     pub async fn settle(&self) -> Result<(), Stop> {
         self.ports.sink.settle().await.map_err(|error| {
-            Stop::Failed(Failure::of_run(
+            Stop::Failed(Box::new(Failure::of_run(
                 ErrorCode::InternalError,
                 format!("results could not be stored: {}", error.message),
-            ))
+            )))
         })
     }
 }
 
 /// A failure of a node itself.
-pub(crate) fn node_failure(node: &Node, code: ErrorCode, message: impl Into<String>) -> Failure {
-    let error = StepError {
-        code,
-        message: message.into(),
-        step_id: Some(node.id.to_string()),
-        attempt: 1,
-        provider: None,
-        provider_status: None,
-    };
-    Failure { node_id: Some(node.id.clone()), name: node.name.clone(), error }
+pub(crate) fn node_failure(node: &Node, code: ErrorCode, message: impl Into<String>) -> Box<Failure> {
+    let error = StepError::new(code, message, Some(node.id.to_string()), 1);
+    Box::new(Failure { node_id: Some(node.id.clone()), name: node.name.clone(), error })
 }

@@ -58,7 +58,8 @@ fn parse_yaml(text: &str) -> Result<Value, String> {
     })
 }
 
-fn yaml_options() -> serde_saphyr::Options {
+/// The bounds of the parser.
+pub(crate) fn yaml_options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,

@@ -8,7 +8,7 @@ use noukai_api::FieldError;
 use serde_json::{Map, Value};
 
 use crate::{
-    Block, Flow, Leaf, LlmBlock, Node, NodeKind, Template, check,
+    Block, CodeBlock, Flow, Leaf, LlmBlock, Node, NodeKind, Template, check,
     nearest::{did_you_mean, list},
 };
 
@@ -71,6 +71,20 @@ impl Flow {
             }
         }
         if errors.is_empty() { Ok(flow) } else { Err(errors) }
+    }
+
+    /// Every code block with its step's id, in tree order.
+    pub fn code_blocks(&self) -> Vec<(&Arc<str>, &Arc<CodeBlock>)> {
+        let mut blocks = Vec::new();
+        let mut nodes: Vec<&Node> = self.root.iter().rev().collect();
+        while let Some(node) = nodes.pop() {
+            if let NodeKind::Leaf(Leaf { block: Block::Code(block), .. }) = &node.kind {
+                blocks.push((&node.id, block));
+            }
+            let children: Vec<&Node> = node.kind.children().collect();
+            nodes.extend(children.into_iter().rev());
+        }
+        blocks
     }
 
     fn llm_block(&mut self, step: &str) -> Result<&mut Arc<LlmBlock>, String> {
@@ -293,6 +307,26 @@ steps:
             let errors = overridden(overrides.clone()).unwrap_err();
             let loc: Vec<_> = ["body", "blockOverrides"].into_iter().chain(loc).map(str::to_owned).collect();
             assert_eq!(errors.iter().map(|error| &error.loc).collect::<Vec<_>>(), [&loc], "{overrides}");
+        }
+    }
+
+    /// A run cannot bring code of its own, nor make a block run another way.
+    #[test]
+    fn nothing_of_a_code_block_can_be_overridden() {
+        let text = "schema: 1\nslug: demo\nsteps: [{id: shape, code: {source: return 1}}, {id: ask, llm: {prompt: x}}]";
+        let flow = check(&crate::parse(text, Format::Yaml).unwrap(), &Bounds::default()).flow.unwrap();
+        let fields = FIELDS.iter().copied().chain(["source", "language", "code", "kind", "input", "processor_type"]);
+        for field in fields.chain(["processor_config", "retry", "timeout_ms", "id"]) {
+            for value in [json!("javascript"), json!({"language": "javascript"}), json!([]), json!(null)] {
+                let overrides = [("shape".to_owned(), [(field.to_owned(), value)].into_iter().collect())].into();
+                let errors = flow.with_overrides(&overrides).unwrap_err();
+                assert_eq!(errors[0].loc, ["body", "blockOverrides", "shape"], "{field}");
+                assert!(errors[0].msg.contains("no LLM block"), "{}", errors[0].msg);
+            }
+        }
+        for field in ["code", "source", "language", "kind", "processor_type", "processor_config"] {
+            let overrides = [("ask".to_owned(), [(field.to_owned(), json!({}))].into_iter().collect())].into();
+            assert!(flow.with_overrides(&overrides).is_err(), "{field}");
         }
     }
 

@@ -49,7 +49,9 @@ problem_codes! {
     SchemaInvalid = "SCHEMA_INVALID",
     /// A block that takes tools stands in a loop or a parallel container.
     ToolsInNonSequentialStep = "TOOLS_IN_NON_SEQUENTIAL_STEP",
-    /// A code block, which cannot be run yet.
+    /// A code block whose body does not parse, or uses what is not there.
+    CodeInvalid = "CODE_INVALID",
+    /// A code block, which this server is configured not to run.
     CodeNotRunnable = "CODE_NOT_RUNNABLE",
     /// Two children of a parallel container give the same field; the later one wins.
     FieldCollision = "FIELD_COLLISION",
@@ -81,17 +83,28 @@ pub struct Problem {
     pub message: String,
     /// Whether it keeps the flow from being published.
     pub severity: Severity,
+    /// Where in the text at `path`, where that is a text of several lines; the message says it too.
+    pub position: Option<Position>,
+}
+
+/// A place in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// From 1.
+    pub line: u32,
+    /// From 1.
+    pub column: u32,
 }
 
 impl Problem {
     /// A problem that keeps the flow from being published.
     pub fn error(path: impl Into<String>, code: ProblemCode, message: impl Into<String>) -> Self {
-        Self { path: path.into(), code, message: message.into(), severity: Severity::Error }
+        Self { path: path.into(), code, message: message.into(), severity: Severity::Error, position: None }
     }
 
     /// A problem that does not.
     pub fn warning(path: impl Into<String>, code: ProblemCode, message: impl Into<String>) -> Self {
-        Self { path: path.into(), code, message: message.into(), severity: Severity::Warning }
+        Self { path: path.into(), code, message: message.into(), severity: Severity::Warning, position: None }
     }
 
     /// Whether it keeps the flow from being published.

@@ -90,7 +90,8 @@ impl Scope {
         let message = field(&self.initial, "message").map(|_| "message".to_owned());
         let mut names: Vec<String> = Vec::new();
         for name in fields.chain(item).chain(steps).chain(rest).chain(message) {
-            if !names.contains(&name) {
+            // A name for people may have no letter to make a variable of.
+            if !name.is_empty() && !names.contains(&name) {
                 names.push(name);
             }
         }

@@ -7,9 +7,9 @@ use std::{ops::Range, sync::Arc};
 use noukai_api::CaptureMode;
 use serde_json::{Map, Value};
 
-use crate::{InputSchema, OutputSchema, Template};
+use crate::{InputSchema, OutputSchema, Parameters, Template};
 
-/// A flow that may run, or that says why it may not yet ([`Flow::not_runnable`]).
+/// A flow that may run.
 #[derive(Debug, Clone)]
 pub struct Flow {
     /// Its address in the project.
@@ -28,8 +28,6 @@ pub struct Flow {
     pub leaves: Vec<LeafInfo>,
     /// SHA-256 of the document's canonical JSON, in hex.
     pub hash: String,
-    /// Why the flow cannot run although it is well formed (a code block without a sandbox).
-    pub not_runnable: Option<String>,
 }
 
 /// How prompts and conversations meet.
@@ -137,14 +135,38 @@ pub struct LlmBlock {
 /// A function in a sandbox.
 #[derive(Debug, Clone)]
 pub struct CodeBlock {
-    /// `python` or `javascript`.
-    pub language: String,
-    /// Its parameters, in order.
-    pub input: Vec<String>,
+    /// Where it stands in the document, such as `steps[2].code`.
+    pub path: String,
+    /// What it is written in.
+    pub language: Language,
+    /// Its parameters after `initial`, looked up as names in a template are.
+    pub input: Parameters,
     /// The body.
-    pub source: String,
+    pub source: Arc<str>,
     /// What it must return.
     pub output: Option<OutputSchema>,
+}
+
+/// What a code block is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Language {
+    /// `def _block(initial, fields...)`.
+    Python,
+    /// `function block(initial, fields...)`.
+    JavaScript,
+}
+
+impl Language {
+    /// All of them, the default first.
+    pub const ALL: [Self; 2] = [Self::Python, Self::JavaScript];
+
+    /// The name as it stands in documents, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::JavaScript => "javascript",
+        }
+    }
 }
 
 /// How often a leaf is tried, and how long it waits in between.

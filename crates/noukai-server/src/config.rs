@@ -24,6 +24,8 @@ const CONNECTIONS: usize = 16;
 /// Longer than a database takes to restart.
 const NODE_LEASE_SECONDS: u64 = 15;
 const CONNECTION_BOUNDS: std::ops::RangeInclusive<usize> = 4..=1000;
+const CODE_TIMEOUT_MS: u64 = 10_000;
+const CODE_MEMORY_MIB: u64 = 128;
 
 /// Everything a server needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Where models come from.
     pub provider: ProviderSettings,
+    /// How code blocks are run.
+    pub code: CodeConfig,
     /// Bounds.
     pub limits: Limits,
     /// How long what is kept.
@@ -78,6 +82,28 @@ pub struct DatabaseConfig {
 impl Default for DatabaseConfig {
     fn default() -> Self {
         Self { url: None, connections: CONNECTIONS, survive_power_loss: false }
+    }
+}
+
+/// How code blocks are run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeConfig {
+    /// Whether they are. Flows with one are refused otherwise.
+    pub enabled: bool,
+    /// Processes at the same time; `None`: two per processor core.
+    pub workers: Option<usize>,
+    /// The longest that one call may run.
+    pub timeout: Duration,
+    /// Bytes that one call may hold.
+    pub memory_bytes: u64,
+    /// The binary that becomes a worker; `None`: this one.
+    pub program: Option<PathBuf>,
+}
+
+impl Default for CodeConfig {
+    fn default() -> Self {
+        let timeout = Duration::from_millis(CODE_TIMEOUT_MS);
+        Self { enabled: true, workers: None, timeout, memory_bytes: CODE_MEMORY_MIB << 20, program: None }
     }
 }
 
@@ -151,8 +177,22 @@ struct File {
     shutdown_seconds: Option<u64>,
     database: FileDatabase,
     provider: FileProvider,
+    code: FileCode,
     retention: FileRetention,
     limits: toml::Table,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileCode {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workers: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_mib: Option<u64>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -215,6 +255,7 @@ impl Config {
                 .unwrap_or_else(|| DATA.into()),
             database: database(file.database, env, flags.database)?,
             provider,
+            code: code(&file.code, env)?,
             retention: file.retention.merge(env, limits.trace_retention_days)?,
             limits,
             capture: flags.capture.or(file.trace_capture),
@@ -252,6 +293,10 @@ impl Config {
         if !CONNECTION_BOUNDS.contains(&self.database.connections) {
             return Err(ConfigError("`database.connections` must be between 4 and 1000".to_owned()));
         }
+        let code = &self.code;
+        if code.workers == Some(0) || code.timeout.is_zero() || code.memory_bytes == 0 {
+            return Err(ConfigError("`code`: workers, timeout_ms and memory_mib must be at least 1".to_owned()));
+        }
         for (name, limit) in
             [("job_attempts", self.limits.job_attempts), ("concurrent_jobs", self.limits.concurrent_jobs)]
         {
@@ -287,6 +332,12 @@ impl Config {
                 api_key: self.provider.api_key.as_ref().map(|_| FileSecret(String::new())),
                 default_model: self.provider.default_model.clone(),
             },
+            code: FileCode {
+                enabled: Some(self.code.enabled),
+                workers: self.code.workers,
+                timeout_ms: u64::try_from(self.code.timeout.as_millis()).ok(),
+                memory_mib: Some(self.code.memory_bytes >> 20),
+            },
             retention: FileRetention::of(&self.retention),
             limits: toml::Table::try_from(snake(&self.limits)).unwrap_or_default(),
         };
@@ -305,7 +356,7 @@ fn read_file(path: &Path) -> Result<File, ConfigError> {
 }
 
 fn number<T: std::str::FromStr>(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<Option<T>, ConfigError> {
-    let parse = |text: String| text.parse().map_err(|_| ConfigError(format!("{name}: `{text}` is no fitting number")));
+    let parse = |text: String| text.parse().map_err(|_| ConfigError(format!("{name}: `{text}` does not fit")));
     env(name).map(parse).transpose()
 }
 
@@ -375,6 +426,19 @@ fn provider(file: FileProvider, env: &dyn Fn(&str) -> Option<String>) -> Provide
     };
     let (base_url, key) = found.map_or((OPENROUTER_URL.to_owned(), None), |(url, key)| (url, Some(key)));
     ProviderSettings { base_url, api_key: key.map(Secret::new), default_model: default_model(file.default_model, env) }
+}
+
+fn code(file: &FileCode, env: &dyn Fn(&str) -> Option<String>) -> Result<CodeConfig, ConfigError> {
+    let defaults = CodeConfig::default();
+    let timeout = number(env, "NOUKAI_CODE_TIMEOUT_MS")?.or(file.timeout_ms).map(Duration::from_millis);
+    let memory = number::<u64>(env, "NOUKAI_CODE_MEMORY_MIB")?.or(file.memory_mib);
+    Ok(CodeConfig {
+        enabled: number(env, "NOUKAI_CODE_ENABLED")?.or(file.enabled).unwrap_or(defaults.enabled),
+        workers: number(env, "NOUKAI_CODE_WORKERS")?.or(file.workers),
+        timeout: timeout.unwrap_or(defaults.timeout),
+        memory_bytes: memory.map_or(defaults.memory_bytes, |mib| mib.saturating_mul(1 << 20)),
+        program: None,
+    })
 }
 
 fn default_model(file: Option<String>, env: &dyn Fn(&str) -> Option<String>) -> Option<String> {

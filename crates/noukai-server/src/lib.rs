@@ -14,11 +14,11 @@ mod maintenance;
 mod server;
 
 pub use app::{
-    App, AppError, AttemptSelector, Caller, EventStream, ExecuteOutcome, FlowAddress, FlowInfo, Identity, KeyRequest,
-    Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
+    App, AppError, AttemptSelector, BlockTrial, Caller, CodeRunner, EventStream, ExecuteOutcome, FlowAddress, FlowInfo,
+    Identity, KeyRequest, Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
 };
-pub use config::{Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
+pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
 pub use doctor::{Check, Health, doctor};
 pub use http::document as openapi_document;
 pub use maintenance::{SchemaState, back_up, migrate, schema};
-pub use server::{Role, Server, StartError};
+pub use server::{Metered, Role, Server, StartError, code_runner, is_worker, worker_main};

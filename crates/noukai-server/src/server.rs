@@ -9,15 +9,17 @@ use std::{
     time::Duration,
 };
 
-use noukai_engine::{Model, SystemClock};
+use noukai_engine::{Code, Model, SystemClock};
 use noukai_models::{Egress, Models, OpenAiCompatible, ProviderConfig};
+pub use noukai_sandbox::{Metered, is_worker, worker_main};
+use noukai_sandbox::{Sandbox, Settings};
 use noukai_store::{Durability, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{App, Parts},
-    config::Config,
+    app::{App, CodeRunner, Parts},
+    config::{CodeConfig, Config},
     http,
     jobs::Workers,
 };
@@ -51,6 +53,24 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// Code blocks as configured; no process is started before the first is checked or run.
+pub fn code_runner(config: &CodeConfig) -> CodeRunner {
+    CodeRunner::new(cage(config).map(|cage| Arc::new(cage) as Arc<dyn Code>))
+}
+
+/// The cage; `None` where code blocks are switched off.
+fn cage(config: &CodeConfig) -> Option<Sandbox> {
+    let defaults = Settings::default();
+    let settings = Settings {
+        workers: config.workers.unwrap_or(defaults.workers),
+        wall: config.timeout,
+        memory: config.memory_bytes,
+        program: config.program.clone().unwrap_or(defaults.program),
+        ..Settings::default()
+    };
+    config.enabled.then(|| Sandbox::new(settings))
+}
+
 impl App {
     /// Opens the use cases on a data directory, without listening and without workers. May stand beside a running
     /// server on the same directory.
@@ -58,6 +78,10 @@ impl App {
     /// # Errors
     /// A damaged or newer database; a provider that cannot be used as configured.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
+        Self::open_with(config, code_runner(&config.code)).await
+    }
+
+    async fn open_with(config: &Config, code: CodeRunner) -> Result<Self, StartError> {
         let store = open_store(config).await?;
         #[cfg(feature = "failpoints")]
         let store = with_failpoint(store, config)?;
@@ -65,6 +89,7 @@ impl App {
         let app = Self::new(Parts {
             store,
             model,
+            code,
             clock: Arc::new(SystemClock),
             limits: config.limits.clone(),
             retention: config.retention.clone(),
@@ -167,13 +192,18 @@ impl Server {
             return Err(StartError("no address to listen on".to_owned()));
         }
         let lock = if config.database.url.is_none() { Some(lock(&config.data)?) } else { None };
-        let app = App::open(&config).await?;
+        let cage = cage(&config.code);
+        let code = CodeRunner::new(cage.clone().map(|cage| Arc::new(cage) as Arc<dyn Code>));
+        let app = App::open_with(&config, code).await?;
         let node = app.as_node(&config.node, role, config.node_lease);
         app.start(node).await.map_err(|error| StartError(error.context.unwrap_or(error.message)))?;
         if config.workers > 0 {
             Workers::start(&app, config.workers);
         }
         drop(app.spawn(app.clone().keep_up()));
+        if let Some(cage) = cage {
+            drop(app.spawn(report(cage)));
+        }
         let accepting = CancellationToken::new();
         let router = if role == Role::Serve { http::router(app.clone()) } else { http::health_router(app.clone()) };
         let serve = |listener| tokio::spawn(http::serve(listener, router.clone(), accepting.clone()));
@@ -203,6 +233,13 @@ impl Server {
         // Past it, who does not read what it is sent is cut off.
         let _ = tokio::time::timeout(LAST_WORDS, drained).await;
         self.app.close_store().await;
+    }
+}
+
+/// Starts the first worker, so that the log says at the start what of the cage is in force.
+async fn report(cage: Sandbox) {
+    if let Err(error) = cage.report().await {
+        tracing::error!(reason = error.message, "code blocks cannot run");
     }
 }
 

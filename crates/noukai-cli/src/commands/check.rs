@@ -6,6 +6,7 @@ use std::{
 };
 
 use noukai_flow::{Problem, Severity};
+use noukai_server::{CodeConfig, code_runner};
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,7 +22,8 @@ Examples:
   noukai check a.flow.yaml b.flow.yaml
   noukai check --json flows/        for a program
 
-Each problem is one line on stdout, `file: path: message [CODE]`. The exit code is 1 where there is an error;
+Each problem is one line on stdout, `file: path: message [CODE]`, with line and column behind the file for faults in
+the source of a code block. Such sources are parsed, not run. The exit code is 1 where there is an error;
 warnings alone do not count.";
 
 /// Say what is wrong with flow files
@@ -41,6 +43,10 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let mut files = Vec::new();
     for path in &args.files {
         files.extend(read(path)?);
+    }
+    let code = code_runner(&CodeConfig::default());
+    for file in &mut files {
+        file.check_code(&code).await?;
     }
     if args.json {
         print_json(&files);
@@ -88,7 +94,7 @@ fn print_json(files: &[FlowFile]) {
 }
 
 fn file_json(file: &FlowFile) -> Value {
-    let problems: Vec<Value> = file.problems.iter().map(problem_json).collect();
+    let problems: Vec<Value> = file.problems.iter().map(|problem| problem_json(file, problem)).collect();
     json!({
         "file": file.path.display().to_string(),
         "slug": file.flow.as_ref().map(|flow| &flow.slug),
@@ -97,10 +103,16 @@ fn file_json(file: &FlowFile) -> Value {
     })
 }
 
-fn problem_json(problem: &Problem) -> Value {
+fn problem_json(file: &FlowFile, problem: &Problem) -> Value {
     let severity = match problem.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
-    json!({"path": problem.path, "code": problem.code.as_str(), "message": problem.message, "severity": severity})
+    let mut fields =
+        json!({"path": problem.path, "code": problem.code.as_str(), "message": problem.message, "severity": severity});
+    if let Some((line, column)) = file.place(problem) {
+        fields["line"] = line.into();
+        fields["column"] = column.into();
+    }
+    fields
 }

@@ -1,6 +1,7 @@
 //! The commands. Each file has `Args` and `run`; knowing one is knowing all.
 
 mod backup;
+mod block;
 mod check;
 mod completions;
 mod config;
@@ -46,6 +47,7 @@ pub enum Command {
     Logout(login::LogoutArgs),
     Profile(profile::Args),
     Check(check::Args),
+    Block(block::Args),
     Serve(serve::Args),
     Worker(worker::Args),
     Key(key::Args),
@@ -79,6 +81,7 @@ impl Command {
             Self::Logout(args) => login::logout(args).await,
             Self::Profile(args) => profile::run(args).await,
             Self::Check(args) => check::run(args).await,
+            Self::Block(args) => block::run(args).await,
             Self::Serve(args) => serve::run(args).await,
             Self::Worker(args) => worker::run(args).await,
             Self::Key(args) => key::run(args).await,

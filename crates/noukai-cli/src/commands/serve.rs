@@ -69,7 +69,8 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         ..Overrides::default()
     };
     let config = local::load_config(args.config.as_deref(), overrides)?;
-    let files = config.flows.as_deref().map(flow_files::load).transpose()?.unwrap_or_default();
+    let mut files = config.flows.as_deref().map(flow_files::load).transpose()?.unwrap_or_default();
+    flow_files::check_code(&mut files, &config.code).await?;
     flow_files::warn(&files);
     let server = Server::start(config.clone()).await.map_err(CliError::failure)?;
     let outcome = load(server.app(), &config, &files).await;

@@ -82,13 +82,14 @@ fn check_prints_every_problem_of_every_file() {
 #[test]
 fn warnings_do_not_count_as_errors() {
     let folder = Folder::empty();
-    let code = "schema: 1\nslug: coded\nsteps: [{id: a, code: {language: python, source: 'return {}'}}]\n";
-    folder.write("coded.flow.yaml", code);
+    let both = "[{id: a, llm: {prompt: x}}, {id: b, llm: {prompt: y}}]";
+    let twice = format!("schema: 1\nslug: twice\nsteps: [{{id: both, parallel: {both}}}]\n");
+    folder.write("twice.flow.yaml", &twice);
     let done = folder.run(&["check", "."]);
-    assert!(done.succeeded().contains("coded.flow.yaml: warning: "), "{}", done.stdout);
+    assert!(done.succeeded().contains("twice.flow.yaml: warning: "), "{}", done.stdout);
     let running = folder.start(&["dev", "--json", "--port", "0"]);
-    running.stderr.wait_for("coded.flow.yaml: warning: ");
-    assert!(running.stdout.next().contains("\"coded\""));
+    running.stderr.wait_for("twice.flow.yaml: warning: ");
+    assert!(running.stdout.next().contains("\"twice\""));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod care;
+mod code;
 mod commands;
 mod demo;
 mod dev;

@@ -70,7 +70,7 @@ fn items(
     input: &Arc<Value>,
     seen: &Seen,
     place: &Place,
-) -> Result<Vec<Arc<Value>>, Failure> {
+) -> Result<Vec<Arc<Value>>, Box<Failure>> {
     let wrong = |message: String| node_failure(node, ErrorCode::LoopInputInvalid, message);
     let scope = walk.scope(input, seen, place);
     let found = scope.resolve(&each.over).ok_or_else(|| {

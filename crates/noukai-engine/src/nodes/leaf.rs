@@ -1,13 +1,15 @@
 //! A block at work: its attempts, their timeouts, and what is kept of them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use noukai_api::{ErrorCode, StepError};
 use noukai_flow::{Block, Leaf, Node};
+use rand::Rng;
 use serde_json::Value;
 
 use crate::{
-    Event, Failure, Slot, Usage, json_size, llm,
+    Event, Failure, Notes, Slot, Usage, json_size, llm,
+    nodes::code,
     progress::{Continued, Done},
     walk::{Ended, Place, Seen, Stop, Walk, node_failure},
 };
@@ -28,11 +30,7 @@ pub(crate) async fn run(
     match &leaf.block {
         Block::Llm(block) => llm::run(&work, block, seen).await,
         Block::Passthrough => work.pass_through().await,
-        Block::Code(_) => Err(Stop::Failed(node_failure(
-            node,
-            ErrorCode::InvalidTree,
-            "code blocks cannot be run yet; replace the block or wait for a release with the sandbox",
-        ))),
+        Block::Code(block) => code::run(&work, block, seen).await,
     }
 }
 
@@ -66,7 +64,7 @@ impl Work<'_, '_> {
     }
 
     /// The caller's outputs now lead where this leaf was not run.
-    fn missing_output(&self) -> Failure {
+    fn missing_output(&self) -> Box<Failure> {
         let message = format!(
             "there is no output of `{}`, which lies before the cursor; go back to step index {}",
             self.node.id,
@@ -75,8 +73,8 @@ impl Work<'_, '_> {
         node_failure(self.node, ErrorCode::InvalidStepIndex, message)
     }
 
-    pub fn failure(&self, error: StepError) -> Failure {
-        Failure { node_id: Some(self.node.id.clone()), name: self.node.name.clone(), error }
+    pub fn failure(&self, error: StepError) -> Box<Failure> {
+        Box::new(Failure { node_id: Some(self.node.id.clone()), name: self.node.name.clone(), error })
     }
 
     /// Begins an attempt, or goes on with one that a pause interrupted, once all earlier results are stored.
@@ -98,7 +96,7 @@ impl Work<'_, '_> {
     }
 
     /// Ends an attempt with the leaf's output.
-    pub fn complete(&self, attempt: u32, output: Value, usage: Usage, prompt: Option<Arc<str>>) -> Arc<Value> {
+    pub fn complete(&self, attempt: u32, output: Value, usage: Usage, notes: Notes) -> Arc<Value> {
         let output = Arc::new(output);
         let slot = self.slot();
         let mut progress = self.walk.progress();
@@ -112,7 +110,7 @@ impl Work<'_, '_> {
             output: output.clone(),
             usage,
             total: self.place.total,
-            prompt,
+            notes,
             duration,
             at: self.walk.now(),
         });
@@ -120,7 +118,7 @@ impl Work<'_, '_> {
     }
 
     /// Ends an attempt without one.
-    pub fn fail(&self, attempt: u32, error: &StepError, usage: Usage) {
+    pub fn fail(&self, attempt: u32, error: &StepError, usage: Usage, notes: Notes) {
         let duration = self.walk.progress().end(&self.slot(), &usage);
         self.walk.emit(Event::AttemptFailed {
             leaf: self.index(),
@@ -128,24 +126,28 @@ impl Work<'_, '_> {
             attempt,
             error: error.clone(),
             usage,
+            notes,
             duration,
             at: self.walk.now(),
         });
     }
 
-    pub fn error(&self, code: ErrorCode, message: impl Into<String>, attempt: u32) -> StepError {
-        StepError {
-            code,
-            message: message.into(),
-            step_id: Some(self.node.id.to_string()),
-            attempt,
-            provider: None,
-            provider_status: None,
+    /// How long to wait after the attempt of that number, from 1, before the next; `None`: there is no next.
+    pub fn backoff(&self, round: u32) -> Option<Duration> {
+        let retry = self.leaf.retry;
+        if round >= retry.max_attempts {
+            return None;
         }
+        let backoff = retry.initial_ms.saturating_mul(1 << (round - 1).min(20)).min(retry.max_ms);
+        Some(Duration::from_millis(rand::rng().random_range(backoff / 2..=backoff)))
+    }
+
+    pub fn error(&self, code: ErrorCode, message: impl Into<String>, attempt: u32) -> StepError {
+        StepError::new(code, message, Some(self.node.id.to_string()), attempt)
     }
 
     async fn pass_through(&self) -> Ended {
         let attempt = self.begin(None).await?;
-        Ok(self.complete(attempt, self.input.as_ref().clone(), Usage::default(), None))
+        Ok(self.complete(attempt, self.input.as_ref().clone(), Usage::default(), Notes::default()))
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and ends")]
 
 mod branches;
+mod code;
 mod containers;
 mod limits;
 mod loops;

@@ -20,6 +20,9 @@ pub struct Style {
     pub prompt: fn(&str) -> String,
     /// What makes a block in a loop fail in every other iteration, put behind its prompt.
     pub failing: &'static str,
+    /// A code block by its id; `true`: one that fails where `index` is odd. Its output should depend on
+    /// `previous_output`.
+    pub code: fn(&str, bool) -> Value,
 }
 
 /// A flow that runs to its end, of a few dozen blocks at the most.
@@ -36,6 +39,7 @@ pub fn any_flow(style: &'static Style) -> impl Strategy<Value = AnyFlow> {
 #[derive(Debug, Clone)]
 enum Plan {
     Llm { schema: bool, fails: bool },
+    Code { fails: bool },
     Passthrough,
     Sequence(Vec<Plan>),
     Parallel(Vec<Plan>),
@@ -55,6 +59,7 @@ const LABEL: &str = "{% if label is defined %}{{ label }}{% else %}none{% endif 
 fn plan() -> impl Strategy<Value = Plan> {
     let leaf = prop_oneof![
         6 => (any::<bool>(), proptest::bool::weighted(0.3)).prop_map(|(schema, fails)| Plan::Llm { schema, fails }),
+        3 => proptest::bool::weighted(0.3).prop_map(|fails| Plan::Code { fails }),
         1 => Just(Plan::Passthrough),
     ];
     leaf.prop_recursive(3, 14, 3, |inner| {
@@ -111,6 +116,10 @@ impl Writer {
         let id = self.id();
         match plan {
             Plan::Llm { schema, fails } => self.llm(&id, *schema, *fails),
+            Plan::Code { fails } => {
+                let fails = self.may_fail(*fails);
+                json!({"id": id, "code": (self.style.code)(&id, fails)})
+            }
             Plan::Passthrough => json!({"id": id, "passthrough": {}}),
             Plan::Sequence(steps) => json!({"id": id, "sequence": self.list(steps)}),
             Plan::Parallel(steps) => json!({"id": id, "parallel": self.list(steps)}),
@@ -150,9 +159,14 @@ impl Writer {
         json!({"id": id, "branch": {"on": on, "cases": cases, "else": self.list(otherwise)}})
     }
 
-    fn llm(&mut self, id: &str, schema: bool, fails: bool) -> Value {
+    fn may_fail(&mut self, fails: bool) -> bool {
         let fails = fails && std::mem::take(&mut self.failures) > 0;
         self.any_failure |= fails;
+        fails
+    }
+
+    fn llm(&mut self, id: &str, schema: bool, fails: bool) -> Value {
+        let fails = self.may_fail(fails);
         let failing = if fails { self.style.failing } else { "" };
         let prompt = format!("{}{failing}", (self.style.prompt)(id));
         let mut llm = json!({"prompt": prompt});

@@ -18,6 +18,10 @@ use crate::{
 const STYLE: Style = Style {
     prompt: |id| format!("{id} {{{{ previous_output }}}} {{{{ initial.message }}}}"),
     failing: " [fail {{ index % 2 }}]",
+    code: |id, fails| match fails {
+        true => json!({"input": ["previous_output", "index"], "source": format!("{id} fail odd")}),
+        false => json!({"language": "javascript", "input": ["previous_output"], "source": id}),
+    },
 };
 
 /// At most so many crashes per flow.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use noukai_engine::{Clock, Event, EventSink, Ports, RunSpec, SystemClock, run};
+use noukai_engine::{Clock, Event, RunSpec, SystemClock, run};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -51,9 +51,7 @@ async fn model_text_is_handed_on_only_where_asked_for() {
     for (deltas, expected) in [(false, vec![]), (true, vec![(0, "a ".to_owned()), (0, "hi".to_owned())])] {
         let flow = flow("- {id: a, llm: {prompt: \"a {{ message }}\"}}");
         let sink = Arc::new(Sink::new(flow.clone()));
-        let model = Arc::new(Script::echo()).reporting_to(sink.clone());
-        let ports =
-            Ports { model: Arc::new(model), sink: sink.clone() as Arc<dyn EventSink>, clock: Arc::new(SystemClock) };
+        let ports = Arc::new(Script::echo()).ports(&sink);
         run(RunSpec { deltas, ..spec(&flow, &json!({"message": "hi"})) }, &ports, &CancellationToken::new()).await;
         assert_eq!(sink.deltas(), expected);
     }
@@ -84,7 +82,7 @@ async fn what_an_attempt_used_stands_in_its_events() {
 
 fn usage(event: &Event) -> Option<String> {
     let (what, usage) = match event {
-        Event::AttemptCompleted { usage, prompt, .. } => (prompt.as_deref()?, usage),
+        Event::AttemptCompleted { usage, notes, .. } => (notes.prompt.as_deref()?, usage),
         Event::LeafCompleted { usage, .. } => ("leaf", usage),
         _ => return None,
     };

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
+    code,
     fields::{Fields, Report, expected},
     node::Tree,
 };
-use crate::{Block, CodeBlock, FlowKind, Leaf, LlmBlock, OutputSchema, ProblemCode, Retry, Template};
+use crate::{Block, FlowKind, Leaf, LlmBlock, OutputSchema, ProblemCode, Retry, Template};
 
 const LLM_KEYS: &[&str] = &[
     "model",
@@ -29,12 +30,12 @@ const TOOL_ITERATIONS: u32 = 25;
 
 /// The leaf of that kind in `fields`; reports what is wrong with it.
 pub(super) fn read(tree: &mut Tree, fields: &Fields, kind: &str) -> Option<Leaf> {
-    let retry = retry(tree, fields);
+    let retry = retry(tree, fields, kind);
     let timeout_ms = fields.number("timeout_ms", (1, tree.bounds.timeout_ms), tree.report);
     let inner = fields.object(kind, tree.report)?;
     let block = match kind {
         "llm" => Block::Llm(Arc::new(llm(tree, &inner)?)),
-        "code" => Block::Code(Arc::new(code(&inner, tree.report)?)),
+        "code" => Block::Code(Arc::new(code::read(&inner, tree.bounds, tree.report)?)),
         _ => {
             inner.only(&[], tree.report);
             Block::Passthrough
@@ -48,8 +49,11 @@ pub(super) fn tools_enabled(leaf: &Leaf) -> bool {
     matches!(&leaf.block, Block::Llm(block) if block.tools_enabled)
 }
 
-fn retry(tree: &mut Tree, fields: &Fields) -> Retry {
+/// How often the block is tried. A function that is pure fails alike each time, so that a code block is tried once
+/// unless it says otherwise.
+fn retry(tree: &mut Tree, fields: &Fields, kind: &str) -> Retry {
     let default = Retry::default();
+    let default = if kind == "code" { Retry { max_attempts: 1, ..default } } else { default };
     let Some(fields) = fields.object("retry", tree.report) else { return default };
     let (bounds, report) = (tree.bounds, &mut *tree.report);
     fields.only(&["max_attempts", "initial_ms", "max_ms"], report);
@@ -111,28 +115,14 @@ fn prompt(fields: &Fields, kind: FlowKind, report: &mut Report) -> Option<Templa
     }
 }
 
-fn code(fields: &Fields, report: &mut Report) -> Option<CodeBlock> {
-    fields.only(&["language", "input", "source", "output"], report);
-    for (key, advice) in [("language", "`python` or `javascript`"), ("source", "the function's body")] {
-        if fields.get(key).is_none() {
-            fields.missing(key, &format!("add {advice}"), report);
-        }
-    }
-    let languages = [("python", "python"), ("javascript", "javascript")];
-    let language = fields.one_of("language", &languages, report);
-    let input = fields.texts("input", report);
-    let source = fields.text("source", report);
-    let output = fields.get("output").and_then(|schema| reported_schema(&fields.at("output"), schema, report));
-    Some(CodeBlock { language: language?.to_owned(), input, source: source?.to_owned(), output })
-}
-
 /// The template under `key`, if there is one that compiles; reports one that does not.
 pub(super) fn template(fields: &Fields, key: &str, report: &mut Report) -> Option<Template> {
     let compiled = Template::compile(fields.text(key, report)?);
     compiled.map_err(|error| report.error(&fields.at(key), ProblemCode::TemplateSyntax, error.to_string())).ok()
 }
 
-fn reported_schema(path: &str, schema: &Value, report: &mut Report) -> Option<OutputSchema> {
+/// The output schema at `path`; reports one that does not compile.
+pub(super) fn reported_schema(path: &str, schema: &Value, report: &mut Report) -> Option<OutputSchema> {
     let compiled = output_schema(schema);
     compiled.map_err(|message| report.error(path, ProblemCode::SchemaInvalid, message)).ok()
 }

@@ -28,7 +28,7 @@ pub(super) fn read(document: &Value, bounds: &Bounds, report: &mut Report) -> Op
     let trace_capture = trace_capture(&fields, report);
     let mut tree = Tree::new(bounds, kind, report);
     let root = steps(&fields, &mut tree);
-    let (leaves, not_runnable) = tree.finish();
+    let leaves = tree.finish();
     Some(Flow {
         slug: slug.to_owned(),
         name: name.unwrap_or(slug).to_owned(),
@@ -38,7 +38,6 @@ pub(super) fn read(document: &Value, bounds: &Bounds, report: &mut Report) -> Op
         root,
         leaves,
         hash: document_hash(document),
-        not_runnable,
     })
 }
 

@@ -1,9 +1,10 @@
 //! From a document to a [`Flow`]: everything that is wrong with it, at once. Evaluates nothing.
 //!
-//! Each part of the document has its file: `flow` the top, `node` the tree, `block` its leaves, `fields` how keys are
+//! Each part of the document has its file: `flow` the top, `node` the tree, `block` its leaves, `code` those that are functions, `fields` how keys are
 //! read, `names` what templates can see.
 
 mod block;
+mod code;
 mod fields;
 mod flow;
 mod names;
@@ -32,6 +33,10 @@ pub struct Bounds {
     pub timeout_ms: u64,
     /// Pauses for tools of one run of a block.
     pub tool_iterations: u64,
+    /// Bytes of a code block's body.
+    pub code_bytes: usize,
+    /// Parameters of a code block.
+    pub code_parameters: usize,
 }
 
 impl Default for Bounds {
@@ -44,6 +49,8 @@ impl Default for Bounds {
             max_attempts: 10,
             timeout_ms: 3_600_000,
             tool_iterations: 200,
+            code_bytes: 65_536,
+            code_parameters: 100,
         }
     }
 }

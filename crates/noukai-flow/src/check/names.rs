@@ -1,11 +1,11 @@
-//! What templates can see: warns of names that are certainly not there, and of fields that hide each other.
+//! What templates and functions can see: warns of names that are certainly not there, and of fields that hide each other.
 //!
 //! Only what is certain is said. Where anything before a template may bring any field, the template is left alone.
 
 use std::collections::BTreeSet;
 
 use crate::{
-    Block, Flow, InputSchema, Leaf, Node, NodeKind, OutputSchema, Problem, ProblemCode, Template,
+    Block, Flow, InputSchema, Leaf, Node, NodeKind, OutputSchema, Parameters, Problem, ProblemCode, Template,
     nearest::{self, did_you_mean},
     scope::variable,
 };
@@ -71,7 +71,10 @@ impl Walk {
                 self.template(&format!("{path}.llm.prompt"), &block.prompt, &input);
                 block.output.as_ref().map_or_else(|| Some(["message".to_owned()].into()), outputs)
             }
-            Block::Code(block) => block.output.as_ref().and_then(outputs),
+            Block::Code(block) => {
+                self.parameters(&block.path, &block.input, &input);
+                block.output.as_ref().and_then(outputs)
+            }
             Block::Passthrough => input,
         }
     }
@@ -106,11 +109,25 @@ impl Walk {
     }
 
     fn template(&mut self, path: &str, template: &Template, input: &Known) {
+        for name in template.required_names() {
+            self.name(path, &name, input);
+        }
+    }
+
+    /// A code block's parameters are looked up as names in a template are.
+    fn parameters(&mut self, path: &str, parameters: &Parameters, input: &Known) {
+        let required = parameters.names().iter().enumerate().filter(|(_, name)| parameters.is_required(name));
+        for (index, name) in required {
+            self.name(&parameters.place(&format!("{path}.input"), index), name, input);
+        }
+    }
+
+    fn name(&mut self, path: &str, name: &str, input: &Known) {
         let Some(fields) = input.as_ref().filter(|_| self.loops == 0) else { return };
         let given = ["initial", "previous_output", "message"];
         let names: Vec<&str> = fields.iter().chain(&self.steps).map(String::as_str).chain(given).collect();
-        for name in template.required_names().into_iter().filter(|name| !names.contains(&name.as_str())) {
-            let meant = did_you_mean(&name, names.iter().copied());
+        if !names.contains(&name) {
+            let meant = did_you_mean(name, names.iter().copied());
             let message =
                 format!("nothing before this step gives `{name}`; names in scope: {}{meant}", nearest::list(&names));
             self.problems.push(Problem::warning(path, ProblemCode::UnknownName, message));

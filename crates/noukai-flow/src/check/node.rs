@@ -23,7 +23,6 @@ pub(super) struct Tree<'r> {
     /// Where each id was first seen.
     ids: HashMap<String, String>,
     leaves: Vec<LeafInfo>,
-    not_runnable: Option<String>,
     nodes_seen: usize,
     /// The containers around the node at hand.
     around: Around,
@@ -40,17 +39,17 @@ struct Around {
 impl<'r> Tree<'r> {
     pub(super) fn new(bounds: &'r Bounds, flow_kind: FlowKind, report: &'r mut Report) -> Self {
         let (ids, around) = (HashMap::new(), Around::default());
-        Self { report, bounds, flow_kind, ids, leaves: Vec::new(), not_runnable: None, nodes_seen: 0, around }
+        Self { report, bounds, flow_kind, ids, leaves: Vec::new(), nodes_seen: 0, around }
     }
 
-    /// The leaves in tree order, and why the flow cannot run, if it cannot.
-    pub(super) fn finish(self) -> (Vec<LeafInfo>, Option<String>) {
+    /// The leaves in tree order.
+    pub(super) fn finish(self) -> Vec<LeafInfo> {
         if self.leaves.len() > self.bounds.blocks {
             let message =
                 format!("the flow has {} blocks; at most {} are allowed", self.leaves.len(), self.bounds.blocks);
             self.report.error("steps", ProblemCode::TooLarge, message);
         }
-        (self.leaves, self.not_runnable)
+        self.leaves
     }
 
     /// The nodes of a list, in order; those that cannot be read are reported and left out.
@@ -115,9 +114,6 @@ impl<'r> Tree<'r> {
             let path = format!("{}.llm.tools_enabled", fields.path);
             self.report.warning(&path, ProblemCode::ToolsInNonSequentialStep, message);
         }
-        if kind == "code" {
-            self.not_runnable(&fields.at("code"), id);
-        }
         self.leaves.push(LeafInfo {
             id: Arc::clone(id),
             name: Arc::clone(name),
@@ -128,12 +124,6 @@ impl<'r> Tree<'r> {
             tools_enabled,
         });
         leaf.map(NodeKind::Leaf)
-    }
-
-    fn not_runnable(&mut self, path: &str, id: &str) {
-        let reason = format!("block `{id}` is a code block; code blocks cannot be run yet");
-        self.report.warning(path, ProblemCode::CodeNotRunnable, reason.clone());
-        self.not_runnable.get_or_insert(reason);
     }
 
     fn container(&mut self, fields: &Fields, kind: &str, id: &Arc<str>) -> Option<NodeKind> {

@@ -73,7 +73,6 @@ fn a_whole_document_becomes_a_flow() {
     );
     assert_eq!(flow.input.fields(), ["message", "tone"]);
     assert_eq!(flow.hash, crate::document_hash(&parse(WHOLE, Format::Yaml).unwrap()));
-    assert!(flow.not_runnable.is_none());
     let (node, leaf) = flow.leaf(0).unwrap();
     assert_eq!((&*node.id, &*node.name), ("classify", "Mail kind"));
     assert_eq!((leaf.retry.max_attempts, leaf.retry.initial_ms, leaf.timeout_ms), (2, 100, Some(60000)));
@@ -235,10 +234,11 @@ fn steps_that_are_wrong() {
         ("{id: a, llm: {prompt: x}, retry: {initial_ms: 5, max_ms: 4}}", ".retry.max_ms", InvalidValue),
         ("{id: a, llm: {prompt: x}, retry: {attempts: 1}}", ".retry.attempts", UnknownKey),
         ("{id: a, sequence: [{id: b, passthrough: {}}], retry: {}}", ".retry", UnknownKey),
-        ("{id: a, code: {source: x}}", ".code.language", MissingKey),
+        ("{id: a, code: {language: 1, source: x}}", ".code.language", WrongType),
         ("{id: a, code: {language: ruby, source: x}}", ".code.language", InvalidValue),
         ("{id: a, code: {language: python}}", ".code.source", MissingKey),
-        ("{id: a, code: {language: python, source: x, input: {a: b}}}", ".code.input", WrongType),
+        ("{id: a, code: {language: python, source: x, input: a}}", ".code.input", WrongType),
+        ("{id: a, code: {language: python, source: x, input: {a: b}}}", ".code.input", SchemaInvalid),
         ("{id: a, sequence: []}", ".sequence", NoSteps),
         ("{id: a, sequence: {}}", ".sequence", WrongType),
         ("{id: a, parallel: []}", ".parallel", NoSteps),
@@ -325,13 +325,94 @@ steps:
 }
 
 #[test]
-fn a_code_block_is_well_formed_but_cannot_run() {
+fn a_code_block_has_a_language_parameters_and_a_body() {
     let checked = checked(&with_steps(
-        "- {id: shape, code: {language: python, input: [label], source: return 1, output: {text: string}}}",
+        r#"
+  - {id: ask, llm: {prompt: x, output: {label: string, items: {type: array}}}}
+  - {id: shape, code: {input: [label, items], source: "return {'text': label}", output: {text: string}}}
+  - id: again
+    code: {language: javascript, input: {text: string, n: {type: integer, default: 1}}, source: "return {text}"}
+    retry: {max_attempts: 4}
+    timeout_ms: 100
+"#,
     ));
-    assert_eq!(codes(&checked, Severity::Warning), [("steps[0].code".to_owned(), ProblemCode::CodeNotRunnable)]);
-    let reason = checked.flow.unwrap().not_runnable.unwrap();
-    assert_eq!(reason, "block `shape` is a code block; code blocks cannot be run yet");
+    assert_eq!(checked.problems, []);
+    let flow = checked.flow.unwrap();
+    let blocks = flow.code_blocks();
+    let told = blocks.iter().map(|(id, block)| {
+        let output = block.output.as_ref().map(|output| output.fields().to_vec());
+        format!("{id} {} {:?} {:?} {:?} {output:?}", block.path, block.language, block.input.names(), block.source)
+    });
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
+    shape steps[1].code Python ["label", "items"] "return {'text': label}" Some(["text"])
+    again steps[2].code JavaScript ["text", "n"] "return {text}" None
+    "#);
+    let attempts = [1, 2].map(|leaf| flow.leaf(leaf).unwrap().1.retry.max_attempts);
+    assert_eq!(attempts, [1, 4], "code is tried once unless it says otherwise");
+}
+
+#[test]
+fn faults_of_code_blocks_are_reported_with_their_place() {
+    let long = "#".repeat(65_537);
+    let fields: Vec<_> = (0..101).map(|index| format!("f{index}")).collect();
+    let fields = fields.join(", ");
+    let checked = checked(&with_steps(&format!(
+        r#"
+  - {{id: a, code: {{}}}}
+  - {{id: b, code: {{language: ruby, source: " ", sorce: x}}}}
+  - {{id: c, code: {{input: [a b, 1st, initial, __class__, class, ok, ok, "größe"], source: return 1}}}}
+  - {{id: d, code: {{language: javascript, input: [def, await, eval, __proto__], source: return 1}}}}
+  - {{id: e, code: {{input: {{class: string, fine: strnig}}, source: 1}}}}
+  - {{id: f, code: {{input: {{class: string}}, source: "{long}"}}}}
+  - {{id: g, code: {{input: text, source: x, output: {{a: strnig}}}}}}
+  - {{id: h, code: {{input: [{fields}], source: x}}}}
+  - {{id: i, code: {{input: [1], source: x}}}}
+"#
+    )));
+    assert!(checked.flow.is_none());
+    let lines: Vec<_> = checked.problems.iter().map(|problem| format!("{} {problem}", problem.code)).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    MISSING_KEY steps[0].code.source: is missing; add the function's body, such as `return {"text": label}`
+    UNKNOWN_KEY steps[1].code.sorce: there is no key `sorce` here; did you mean `source`? (known: language, input, source, output)
+    INVALID_VALUE steps[1].code.language: `ruby` is none of python, javascript
+    INVALID_VALUE steps[1].code.source: is empty; give the function a body, such as `return {"text": label}`
+    INVALID_VALUE steps[2].code.input[0]: `a b` cannot be a parameter: a parameter has letters, digits and underscores, and does not begin with a digit; rename the field where it is made
+    INVALID_VALUE steps[2].code.input[1]: `1st` cannot be a parameter: a parameter has letters, digits and underscores, and does not begin with a digit; rename the field where it is made
+    INVALID_VALUE steps[2].code.input[2]: `initial` is the first parameter of every function; leave it out
+    INVALID_VALUE steps[2].code.input[3]: `__class__` cannot be a parameter: names with two leading underscores are kept
+    INVALID_VALUE steps[2].code.input[4]: `class` is a word of the language; rename the field where it is made
+    INVALID_VALUE steps[2].code.input[6]: `ok` stands there twice; name it once
+    INVALID_VALUE steps[2].code.input[7]: `größe` cannot be a parameter: a parameter has letters, digits and underscores, and does not begin with a digit; rename the field where it is made
+    INVALID_VALUE steps[3].code.input[1]: `await` is a word of the language; rename the field where it is made
+    INVALID_VALUE steps[3].code.input[2]: `eval` is a word of the language; rename the field where it is made
+    INVALID_VALUE steps[3].code.input[3]: `__proto__` cannot be a parameter: names with two leading underscores are kept
+    SCHEMA_INVALID steps[4].code.input: `fine` `strnig` is no type; there are string, number, integer, boolean, array, object; did you mean `string`?
+    WRONG_TYPE steps[4].code.source: has to be text (in quotes, if it looks like something else), not a number
+    INVALID_VALUE steps[5].code.input.class: `class` is a word of the language; rename the field where it is made
+    TOO_LARGE steps[5].code.source: the body has 65537 bytes; at most 65536 are taken
+    WRONG_TYPE steps[6].code.input: has to be a list of fields, or a schema of them, not text
+    SCHEMA_INVALID steps[6].code.output: `a` `strnig` is no type; there are string, number, integer, boolean, array, object; did you mean `string`?
+    TOO_LARGE steps[7].code.input: 101 fields; at most 100 are taken
+    WRONG_TYPE steps[8].code.input[0]: has to be text, not a number
+    "#);
+}
+
+#[test]
+fn parameters_that_nothing_gives_are_named() {
+    let checked = checked(&with_steps(
+        r#"
+  - {id: ask, llm: {prompt: x, output: {label: string}}}
+  - {id: near, code: {input: [label, lable], source: return 1}}
+  - {id: open, code: {input: [anything, ask, message, index], source: return 1, output: {a: string}}}
+  - {id: far, code: {input: {a: string, b: string, c: {type: string, required: false}, near: object}, source: return 1}}
+"#,
+    ));
+    assert!(checked.flow.is_some());
+    let lines: Vec<_> = checked.problems.iter().map(|problem| format!("{} {problem}", problem.code)).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    UNKNOWN_NAME steps[1].code.input[1]: nothing before this step gives `lable`; names in scope: label, ask, initial, previous_output, message; did you mean `label`?
+    UNKNOWN_NAME steps[3].code.input.b: nothing before this step gives `b`; names in scope: a, ask, near, open, initial, previous_output, message
+    "#);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod input;
 mod output;
+mod parameters;
 mod references;
 mod short;
 mod validator;
@@ -11,5 +12,6 @@ mod validator;
 pub use self::{
     input::{InputError, InputSchema},
     output::OutputSchema,
+    parameters::{ParameterError, Parameters},
     validator::SchemaError,
 };

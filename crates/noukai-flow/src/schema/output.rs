@@ -29,11 +29,7 @@ impl OutputSchema {
 
     /// What is wrong with `value`, each with its path (`items.0.label: ...`); empty: it fits. Does not quote the value.
     pub fn validate(&self, value: &Value) -> Vec<String> {
-        let fault = |fault: super::validator::Fault| match fault.path.join(".") {
-            path if path.is_empty() => fault.message,
-            path => format!("{path}: {}", fault.message),
-        };
-        self.0.faults(value).into_iter().map(fault).collect()
+        self.0.faults(value).into_iter().map(|fault| fault.to_string()).collect()
     }
 
     /// The names of the fields, in order.

@@ -48,6 +48,15 @@ pub(super) struct Fault {
     pub(super) message: String,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.join(".") {
+            path if path.is_empty() => f.write_str(&self.message),
+            path => write!(f, "{path}: {}", self.message),
+        }
+    }
+}
+
 impl Compiled {
     pub(super) fn new(schema: Value) -> Result<Self, SchemaError> {
         if depth(&schema) > MAX_DEPTH {

@@ -1,7 +1,7 @@
 //! What a trace keeps of contents. Nothing is stored before it has been through here.
 
-use noukai_api::CaptureMode;
-use noukai_engine::json_size;
+use noukai_api::{CaptureMode, ErrorCode, StepError};
+use noukai_engine::{Printed, json_size};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -63,6 +63,44 @@ impl Capture {
         self.content(&Value::String(text.to_owned())).value.filter(Value::is_string)
     }
 
+    /// What a function printed, as it may be stored: the beginning, where it is too long.
+    pub fn printed(&self, printed: &Printed) -> Content {
+        let bytes = printed.text.len() as u64;
+        let masked = self.mode == CaptureMode::Redacted;
+        let mut text = match self.mode {
+            CaptureMode::MetadataOnly | CaptureMode::Off => return Content { bytes, ..Content::default() },
+            CaptureMode::Full => printed.text.to_string(),
+            CaptureMode::Redacted => masked_text(&printed.text),
+        };
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let truncated = printed.truncated || text.len() > limit;
+        text.truncate(text.floor_char_boundary(limit));
+        Content { value: Some(Value::String(text)), bytes, truncated, masked }
+    }
+
+    /// An error as it may be stored. What an exception of a code block says is a content: its author put it together
+    /// from whatever the function had at hand. All other messages are ours and quote nothing.
+    pub fn error(&self, error: &StepError) -> StepError {
+        if error.code != ErrorCode::CodeError {
+            return error.clone();
+        }
+        let (message, traceback) = match self.mode {
+            CaptureMode::Full => return error.clone(),
+            CaptureMode::Redacted => (masked_text(&error.message), error.traceback.as_deref().map(masked_text)),
+            CaptureMode::MetadataOnly | CaptureMode::Off => (without_contents(error), None),
+        };
+        StepError { message, traceback, ..error.clone() }
+    }
+
+    /// The same for the mark of a failed item, `{"error": {...}}`, and whether it is another now.
+    pub fn item_error(&self, mark: &Value) -> (Value, bool) {
+        let read = mark.get("error").cloned().and_then(|error| serde_json::from_value::<StepError>(error).ok());
+        match read.map(|error| (self.error(&error), error)) {
+            Some((kept, error)) if kept != error => (json!({ "error": kept }), true),
+            _ => (mark.clone(), false),
+        }
+    }
+
     /// Too large to keep whole: an object, because readers expect one, that holds the beginning of the JSON text.
     fn cut(&self, value: &Value) -> Value {
         let mut text = value.to_string();
@@ -73,6 +111,23 @@ impl Capture {
         text.truncate(end);
         json!({ "__truncated__": text })
     }
+}
+
+fn masked_text(text: &str) -> String {
+    match redact(&Value::String(text.to_owned())) {
+        Value::String(text) => text,
+        _ => String::new(),
+    }
+}
+
+/// The line and the kind of an exception: `line 3: ValueError`.
+fn without_contents(error: &StepError) -> String {
+    let place = error.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+    let said = error.message.strip_prefix(&place).unwrap_or(&error.message);
+    let kind = said.split(':').next().unwrap_or_default();
+    let is_name = (1..=64).contains(&kind.len()) && kind.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let kind = if is_name { kind } else { "the function failed" };
+    format!("{place}{kind} (what it says is not kept in this capture mode)")
 }
 
 #[cfg(test)]

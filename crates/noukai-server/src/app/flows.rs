@@ -194,15 +194,19 @@ impl App {
     pub(crate) async fn checked(&self, project: ProjectId, hash: &str) -> Result<Arc<Flow>, AppError> {
         let key = (project, hash.to_owned());
         if let Some(flow) = self.inner.flows.checked.get(&key) {
-            return runnable(flow);
+            return Ok(flow);
         }
         let document = self.store().document(project, hash).await?;
         let document = document.ok_or_else(|| AppError::internal(format!("no document {hash}")))?;
         let document: Value = serde_json::from_str(&document).map_err(AppError::internal)?;
         let checked = noukai_flow::check(&document, &self.flow_bounds());
         let flow = Arc::new(checked.flow.ok_or_else(|| not_runnable(&checked.problems))?);
+        let problems = self.code().problems(&flow).await?;
+        if !problems.is_empty() {
+            return Err(not_runnable(&problems));
+        }
         self.inner.flows.checked.insert(key, flow.clone());
-        runnable(flow)
+        Ok(flow)
     }
 
     /// Bounds that documents are checked against.
@@ -256,7 +260,7 @@ impl App {
     /// # Errors
     /// `VALIDATION_ERROR` where the document has no valid slug to be saved under.
     pub async fn put_flow(&self, project: &Project, document: &Value) -> Result<PutFlow, AppError> {
-        let problems = noukai_flow::check(document, &self.flow_bounds()).problems;
+        let problems = self.problems(document).await;
         let slug = document.get("slug").and_then(Value::as_str).filter(|slug| noukai_flow::is_slug(slug));
         let slug = slug.ok_or_else(|| AppError::invalid(as_field_errors(&problems)))?;
         let name = document.get("name").and_then(Value::as_str).unwrap_or(slug);
@@ -268,6 +272,18 @@ impl App {
         self.forget_record(project, slug);
         let changed = before.is_none_or(|before| before.draft_hash != hash);
         Ok(PutFlow { slug: record.slug, flow_id: record.id.to_string(), changed, problems })
+    }
+
+    /// All that is wrong with a document, its code blocks included.
+    async fn problems(&self, document: &Value) -> Vec<Problem> {
+        let checked = noukai_flow::check(document, &self.flow_bounds());
+        let mut problems = checked.problems;
+        if let Some(flow) = &checked.flow {
+            // What cannot be checked now is checked before it runs.
+            let unchecked = |error: AppError| vec![Problem::warning("", ProblemCode::CodeNotRunnable, error.message)];
+            problems.extend(self.code().problems(flow).await.unwrap_or_else(unchecked));
+        }
+        problems
     }
 
     /// Takes a flow out of sight; its runs stay.
@@ -330,13 +346,6 @@ fn version_not_found(record: &FlowRecord, number: u32) -> AppError {
         latest => format!("its latest is {latest}"),
     };
     AppError::new(ErrorCode::VersionNotFound, format!("the flow `{}` has no version {number}; {has}", record.slug))
-}
-
-fn runnable(flow: Arc<Flow>) -> Result<Arc<Flow>, AppError> {
-    match &flow.not_runnable {
-        Some(why) => Err(AppError::new(ErrorCode::InvalidTree, format!("the flow is not runnable yet: {why}"))),
-        None => Ok(flow),
-    }
 }
 
 /// Problems of a stored draft, as the error of a run that cannot start.

@@ -46,6 +46,7 @@ pub(crate) struct StepRow {
     pub input: Content,
     pub output: Option<Content>,
     pub prompt: Option<Value>,
+    pub printed: Option<Content>,
     pub error: Option<Value>,
     /// What stands in the item's place, where this attempt failed its item in a loop that went on.
     pub item_error: Option<Value>,
@@ -117,7 +118,7 @@ impl History {
                         row.complete(completed);
                     }
                 }
-                Record::ItemFailed { leaf, path, error } => {
+                Record::ItemFailed { leaf, path, error, .. } => {
                     if let Some(row) = rows.iter_mut().rev().find(|row| row.leaf == *leaf && row.path.starts_with(path))
                     {
                         row.item_error = Some(error.clone());
@@ -234,6 +235,7 @@ impl StepRow {
             input: started.input.clone(),
             output: None,
             prompt: None,
+            printed: None,
             error: None,
             item_error: None,
             carried: false,
@@ -255,6 +257,7 @@ impl StepRow {
             input: Content::default(),
             output: None,
             prompt: None,
+            printed: None,
             error: None,
             item_error: None,
             carried: false,
@@ -266,6 +269,7 @@ impl StepRow {
         self.completed_at = Some(failed.at);
         self.duration_ms = Some(failed.duration_ms);
         self.used = failed.used.clone();
+        self.printed.clone_from(&failed.printed);
         self.error = serde_json::to_value(&failed.error).ok();
     }
 
@@ -276,11 +280,13 @@ impl StepRow {
         self.used = completed.used.clone();
         self.output = Some(completed.output.clone());
         self.prompt.clone_from(&completed.prompt);
+        self.printed.clone_from(&completed.printed);
     }
 
     /// Whether a content was cut.
     pub fn truncated(&self) -> bool {
-        self.input.truncated || self.output.as_ref().is_some_and(|output| output.truncated)
+        let others = self.output.iter().chain(&self.printed);
+        self.input.truncated || others.into_iter().any(|content| content.truncated)
     }
 }
 

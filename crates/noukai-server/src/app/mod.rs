@@ -8,6 +8,7 @@ mod attempts;
 mod auth;
 mod capture;
 mod carry;
+mod code;
 mod error;
 mod execute;
 mod flows;
@@ -33,6 +34,7 @@ mod upkeep;
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 pub use auth::{Caller, Identity};
+pub use code::{BlockTrial, CodeRunner};
 pub use error::AppError;
 pub use execute::{ExecuteOutcome, RunOptions};
 pub(crate) use flows::SLUG_RULE;
@@ -57,6 +59,7 @@ const CUT_TIME: Duration = Duration::from_secs(5);
 pub(crate) struct Parts {
     pub store: Arc<dyn Store>,
     pub model: Arc<dyn Model>,
+    pub code: CodeRunner,
     pub clock: Arc<dyn Clock>,
     pub limits: Limits,
     pub retention: Retention,
@@ -179,6 +182,11 @@ impl App {
 
     pub(crate) fn model(&self) -> &Arc<dyn Model> {
         &self.inner.parts.model
+    }
+
+    /// Code blocks as this installation runs them.
+    pub fn code(&self) -> &CodeRunner {
+        &self.inner.parts.code
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

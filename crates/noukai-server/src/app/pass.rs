@@ -104,6 +104,7 @@ impl Pass {
 
     fn spec(&self, limits: &noukai_api::Limits) -> RunSpec {
         RunSpec {
+            tenant: self.run.project_id.0,
             flow: self.flow.clone(),
             initial: self.inputs.initial.clone(),
             conversation: self.inputs.conversation.clone(),
@@ -115,17 +116,22 @@ impl Pass {
             cursor: self.cursor,
             until: self.until,
             resume: self.resume.clone(),
-            bounds: RunBounds {
-                loop_items: limits.loop_items,
-                loop_concurrency: limits.loop_concurrency,
-                run_time: Duration::from_secs(limits.run_seconds),
-                block_time: Duration::from_secs(limits.block_seconds),
-                output_bytes: limits.step_output_bytes,
-                attempts: limits.blocks_per_run,
-                total_bytes: limits.run_output_bytes,
-            },
+            bounds: bounds(limits),
             deltas: self.deltas,
         }
+    }
+}
+
+/// What the limits in force say of a run.
+pub(crate) fn bounds(limits: &noukai_api::Limits) -> RunBounds {
+    RunBounds {
+        loop_items: limits.loop_items,
+        loop_concurrency: limits.loop_concurrency,
+        run_time: Duration::from_secs(limits.run_seconds),
+        block_time: Duration::from_secs(limits.block_seconds),
+        output_bytes: limits.step_output_bytes,
+        attempts: limits.blocks_per_run,
+        total_bytes: limits.run_output_bytes,
     }
 }
 
@@ -170,7 +176,12 @@ impl App {
         let _place = pass.permit.take();
         let spec = pass.spec(self.limits());
         let recorder = Arc::new(self.recorder(&mut pass));
-        let ports = Ports { model: self.model().clone(), sink: recorder.clone(), clock: Arc::new(SystemClock) };
+        let ports = Ports {
+            model: self.model().clone(),
+            code: self.code().port(),
+            sink: recorder.clone(),
+            clock: Arc::new(SystemClock),
+        };
         begin(&pass, &recorder);
         let cancel = pass.cancel.clone().unwrap_or_else(|| self.cutting().child_token());
         let walked = AssertUnwindSafe(noukai_engine::run(spec, &ports, &cancel)).catch_unwind().await;
@@ -299,7 +310,11 @@ impl End<'_> {
         let summary = sums.summary(failure.node_id.as_ref().map(ToString::to_string), None);
         // A step stream ends with `step_error`; followers of the stored events see the end of the run as well.
         self.recorder.record(Record::ended_early(summary), None, None);
-        self.recorder.finish(self.finish(RunStatus::Failed, sums, Some(&failure.error), None)).await?;
+        // A job's poll is owed the whole error, as it is the whole result.
+        let capture =
+            if self.pass.lease.is_some() { Capture::WHOLE } else { self.app.capture_of(self.pass.run.capture) };
+        let kept = capture.error(&failure.error);
+        self.recorder.finish(self.finish(RunStatus::Failed, sums, Some(&kept), None)).await?;
         Ok(Ended::Failed(failure))
     }
 

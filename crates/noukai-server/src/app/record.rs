@@ -60,6 +60,9 @@ pub(crate) enum Record {
         leaf: u32,
         path: Vec<u32>,
         error: Value,
+        /// Whether the error was cut or masked.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cut: bool,
     },
     LoopCompleted {
         step: Arc<str>,
@@ -117,6 +120,8 @@ pub(crate) struct Failed {
     pub path: Vec<u32>,
     pub attempt: u32,
     pub error: StepError,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub printed: Option<Content>,
     #[serde(flatten)]
     pub used: Used,
     pub duration_ms: u64,
@@ -134,6 +139,8 @@ pub(crate) struct Completed {
     pub output: Content,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub printed: Option<Content>,
     /// Iterations, inside a loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u32>,
@@ -209,16 +216,17 @@ impl Record {
                 input: capture.content(&input),
                 at: micros(at),
             }),
-            Event::AttemptFailed { leaf, path, attempt, error, usage, duration, at } => Self::Failed(Failed {
+            Event::AttemptFailed { leaf, path, attempt, error, usage, notes, duration, at } => Self::Failed(Failed {
                 leaf: index(leaf),
                 path,
                 attempt,
-                error,
+                error: capture.error(&error),
+                printed: notes.printed.map(|printed| capture.printed(&printed)),
                 used: usage.into(),
                 duration_ms: millis(duration),
                 at: micros(at),
             }),
-            Event::AttemptCompleted { leaf, path, attempt, output, usage, total, prompt, duration, at } => {
+            Event::AttemptCompleted { leaf, path, attempt, output, usage, notes, total, duration, at } => {
                 Self::Completed(Completed {
                     step: leaf_info(leaf).id.clone(),
                     name: leaf_info(leaf).name.clone(),
@@ -226,7 +234,8 @@ impl Record {
                     path,
                     attempt,
                     output: capture.content(&output),
-                    prompt: prompt.and_then(|prompt| capture.text(&prompt)),
+                    prompt: notes.prompt.and_then(|prompt| capture.text(&prompt)),
+                    printed: notes.printed.map(|printed| capture.printed(&printed)),
                     total,
                     used: usage.into(),
                     duration_ms: millis(duration),
@@ -250,10 +259,13 @@ impl Record {
                 Self::Skipped { step: info.id.clone(), name: info.name.clone(), leaf: index(leaf), at: micros(at) }
             }
             Event::ItemFailed { leaf, path, error } => {
-                Self::ItemFailed { leaf: index(leaf), path, error: error.as_ref().clone() }
+                let (error, cut) = capture.item_error(&error);
+                Self::ItemFailed { leaf: index(leaf), path, error, cut }
             }
             Event::LoopCompleted { node_id, iterations } => Self::LoopCompleted { step: node_id, iterations },
-            Event::StepFailed { node_id, name, error } => Self::StepFailed { step: node_id, name, error },
+            Event::StepFailed { node_id, name, error } => {
+                Self::StepFailed { step: node_id, name, error: capture.error(&error) }
+            }
         }
     }
 
@@ -262,7 +274,7 @@ impl Record {
         match self {
             Self::Completed(completed) => completed.output.whole(),
             Self::LeafCompleted(completed) => completed.output.whole(),
-            Self::ItemFailed { error, .. } => Some(error),
+            Self::ItemFailed { error, cut, .. } => Some(error).filter(|_| !cut),
             Self::Skipped { .. } => Some(&Value::Null),
             _ => None,
         }

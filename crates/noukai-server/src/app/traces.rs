@@ -315,6 +315,7 @@ fn step_trace(row: &StepRow, loop_index: Option<u32>) -> StepTrace {
         output_context: row.output.as_ref().and_then(|output| output.value.clone()),
         error_context: row.error.clone(),
         rendered_prompt: row.prompt.as_ref().and_then(|prompt| prompt.as_str().map(str::to_owned)),
+        printed: row.printed.as_ref().and_then(|printed| printed.value.as_ref()?.as_str().map(str::to_owned)),
         input_size_bytes: (!skipped).then_some(row.input.bytes),
         output_size_bytes: row.output.as_ref().map(|output| output.bytes),
         truncated: row.truncated(),

@@ -266,7 +266,7 @@ fn sums(history: &History, before_pause: &Used) -> (Tokens, Decimal) {
 }
 
 fn error(code: ErrorCode, message: &str, step_id: Option<String>, attempt: u32) -> StepError {
-    StepError { code, message: message.to_owned(), step_id, attempt, provider: None, provider_status: None }
+    StepError::new(code, message, step_id, attempt)
 }
 
 fn closed(row: &StepRow, code: ErrorCode, message: &str, used: Used, at: time::OffsetDateTime) -> Record {
@@ -275,6 +275,7 @@ fn closed(row: &StepRow, code: ErrorCode, message: &str, used: Used, at: time::O
         path: row.path.clone(),
         attempt: row.attempt,
         error: error(code, message, Some(row.step.clone()), row.attempt),
+        printed: None,
         used,
         duration_ms: u64::try_from((micros(at) - row.started_at) / 1_000).unwrap_or(0),
         at: micros(at),

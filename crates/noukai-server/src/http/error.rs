@@ -142,6 +142,13 @@ pub(super) const fn status(code: ErrorCode) -> StatusCode {
         | E::OutputSchemaMismatch
         | E::TemplateError
         | E::LoopInputInvalid
+        | E::CodeInputInvalid
+        | E::CodeError
+        | E::CodeTimeout
+        | E::CodeMemory
+        | E::CodeCrashed
+        | E::CodeOutputInvalid
+        | E::CodeUnavailable
         | E::LimitExceeded
         | E::StepTimeout
         | E::RunTimeout

@@ -7,6 +7,7 @@ mod common;
 
 mod access;
 mod client;
+mod code;
 mod errors;
 mod foreign;
 mod idempotency;

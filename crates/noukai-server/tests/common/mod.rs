@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use noukai_api::Scope;
 use noukai_models::Secret;
-use noukai_server::{Config, DatabaseConfig, KeyRequest, Project, ProviderSettings, Retention, Server};
+use noukai_server::{CodeConfig, Config, DatabaseConfig, KeyRequest, Project, ProviderSettings, Retention, Server};
 use noukai_store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use noukai_testbed::Postgres;
 use reqwest::{Body, Method, StatusCode, header::HeaderMap};
@@ -143,6 +143,12 @@ fn config(dir: &TempDir) -> Config {
             base_url: "http://127.0.0.1:9".to_owned(),
             api_key: None::<Secret>,
             default_model: None,
+        },
+        // Tests that need them switch them on.
+        code: CodeConfig {
+            enabled: false,
+            program: Some(env!("CARGO_BIN_EXE_noukai-server-worker").into()),
+            ..CodeConfig::default()
         },
         limits: noukai_api::Limits::default(),
         retention: Retention::all(30),

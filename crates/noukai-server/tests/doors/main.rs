@@ -24,7 +24,35 @@ const STYLE: Style = Style {
         format!("{id} {previous} {{{{ initial.message }}}}")
     },
     failing: "{% if index % 2 == 1 %}{{ nowhere }}{% endif %}",
+    code,
 };
+
+/// Functions that give what the blocks above might, in one language or the other.
+fn code(id: &str, fails: bool) -> Value {
+    let python = id.len().is_multiple_of(2);
+    let mut input = vec!["previous_output"];
+    let mut source = String::new();
+    if fails {
+        input.push("index");
+        let raise = if python {
+            "if index % 2 == 1:\n    raise ValueError('odd')\n"
+        } else {
+            "if (index % 2 === 1) throw new Error('odd');\n"
+        };
+        source.push_str(raise);
+    }
+    if python {
+        source.push_str(&format!("part = '{id} ' + previous_output[:60]\nsize = len(previous_output)\n"));
+        source.push_str("return {'message': part + str(size), 'label': 'xy'[size % 2], 'list': [part[:4], size]}");
+    } else {
+        source.push_str(&format!(
+            "const part = '{id} ' + previous_output.slice(0, 60), size = previous_output.length;\n"
+        ));
+        source.push_str("return {message: part + size, label: 'xy'[size % 2], list: [part.slice(0, 4), size]};");
+    }
+    json!({"language": if python { "python" } else { "javascript" }, "input": input, "source": source})
+}
+
 const CASES: usize = 32;
 
 /// The same random flows in every run of the tests, one server for all of them.

@@ -31,6 +31,7 @@ impl World {
         let mut config = Config::load(None, overrides).unwrap();
         config.provider.api_key = None;
         config.provider.default_model = None;
+        config.code.program = Some(env!("CARGO_BIN_EXE_noukai-server-worker").into());
         let server = Server::start(config).await.unwrap();
         let project = server.app().ensure_project("acme", "demo").await.unwrap();
         let request = KeyRequest {

@@ -25,7 +25,7 @@ const PROJECT: &str = "demo";
 /// The example flows of the repository.
 const FLOWS: [&str; 4] = [
     include_str!("../../../../../examples/hello.flow.yaml"),
-    include_str!("../../../../../examples/translate-and-extract.flow.yaml"),
+    include_str!("../../../../../examples/order.flow.yaml"),
     include_str!("../../../../../examples/review-panel.flow.yaml"),
     include_str!("../../../../../examples/weather.flow.yaml"),
 ];

@@ -43,10 +43,10 @@ pub async fn execute(client: &Client) -> Result<(), CliError> {
 
 /// Each step as it happens.
 pub async fn step_stream(client: &Client) -> Result<(), CliError> {
-    let path = path("translate-and-extract", "step");
+    let path = path("order", "step");
     show::way(2, "Step stream", "each step as it happens (server-sent events)", &path);
-    let message = "Bonjour! Marie et Luc arrivent lundi.";
-    let slow = slowed(&[("translate", 260), ("extract", 180)]);
+    let message = "Two pens and a notebook, please.";
+    let slow = slowed(&[("extract", 260)]);
     show::sent(&json!({"message": message, "runRemaining": true}));
     let clock = Clock::start();
     let mut events =

@@ -95,7 +95,7 @@ impl<'a> Folder<'a> {
             if let Ok(text) = fs::read_to_string(path)
                 && self.files.get(path).is_none_or(|known| known.text != text)
             {
-                self.changed(FlowFile::of(path, text), &paths).await;
+                self.changed(self.checked(FlowFile::of(path, text)).await, &paths).await;
             }
         }
         let gone: Vec<PathBuf> = self.files.keys().filter(|path| !paths.contains(path)).cloned().collect();
@@ -104,6 +104,14 @@ impl<'a> Folder<'a> {
                 self.drop_slug(&served.slug, &path).await;
             }
         }
+    }
+
+    /// The file with its code blocks checked; that they cannot be is said when the flow is run.
+    async fn checked(&self, mut file: FlowFile) -> FlowFile {
+        if let Err(error) = file.check_code(self.app.code()).await {
+            output::warning(&format!("{}: {error}", file.path.display()));
+        }
+        file
     }
 
     /// Takes over a new text; what cannot be served leaves the last good flow in place.

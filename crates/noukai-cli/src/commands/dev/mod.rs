@@ -68,9 +68,10 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let stop = Stop::on_signals()?;
     logging::start(LOG, LogFormat::Text)?;
-    let files = flow_files::load(&args.folder)?;
-    flow_files::warn(&files);
+    let mut files = flow_files::load(&args.folder)?;
     let config = config(&args)?;
+    flow_files::check_code(&mut files, &config.code).await?;
+    flow_files::warn(&files);
     let data = config.data.clone();
     let server = Server::start(config).await.map_err(CliError::failure)?;
     let outcome = serve(&server, &args, files, &data, &stop).await;

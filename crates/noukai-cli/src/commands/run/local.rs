@@ -1,6 +1,6 @@
 //! `noukai run` without a server: one run of a flow in this process.
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use futures::StreamExt;
 use noukai::ToolChoice;
@@ -24,7 +24,7 @@ use crate::{
 pub async fn run(args: &Args) -> Result<ExitCode, CliError> {
     check(args)?;
     logging::start("warn", LogFormat::Text)?;
-    let file = find(args)?;
+    let mut file = flow_files::find_flow(&args.flow, &args.folder)?;
     let request = request(args, file.checked()?.0)?;
     // Not before stdin was read: that cannot be interrupted by a flag.
     let stop = Stop::on_signals()?;
@@ -35,31 +35,11 @@ pub async fn run(args: &Args) -> Result<ExitCode, CliError> {
     let config = local::load_private_config(args.config.as_deref(), overrides)?;
     let app = local::open_app(&config).await?;
     let outcome = tokio::select! {
-        outcome = run_in(&app, &config, args, &file, request) => outcome,
+        outcome = run_in(&app, &config, args, &mut file, request) => outcome,
         () = stop.requested() => Ok(Exit::Interrupted.into()),
     };
     app.close().await;
     outcome
-}
-
-fn find(args: &Args) -> Result<FlowFile, CliError> {
-    let path = Path::new(&args.flow);
-    if path.is_file() || flow_files::has_flow_ending(path) {
-        return FlowFile::read(path);
-    }
-    let mut slugs = Vec::new();
-    for path in flow_files::find(&args.folder)? {
-        let file = FlowFile::read(&path)?;
-        match file.slug() {
-            Some(slug) if slug == args.flow => return Ok(file),
-            slug => slugs.extend(slug.map(ToOwned::to_owned)),
-        }
-    }
-    let message = format!("no flow {} in {}", args.flow, args.folder.display());
-    Err(CliError::usage(message).with_hint(match slugs.as_slice() {
-        [] => "name the folder with --folder, or give the file itself".to_owned(),
-        slugs => format!("there is {}", slugs.join(", ")),
-    }))
 }
 
 /// What only a server can do.
@@ -138,9 +118,10 @@ async fn run_in(
     app: &App,
     config: &Config,
     args: &Args,
-    file: &FlowFile,
+    file: &mut FlowFile,
     request: StepRequest,
 ) -> Result<ExitCode, CliError> {
+    file.check_code(app.code()).await?;
     let (flow, document) = file.checked()?;
     let project = app.ensure_project(&config.org, &config.project).await?;
     app.put_flow(&project, document).await?;

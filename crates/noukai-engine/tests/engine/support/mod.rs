@@ -1,22 +1,28 @@
 //! What the tests share: a world to run flows in, and how a run is written down.
 
+mod code;
 mod model;
 mod sink;
 mod transcript;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use noukai_engine::{Clock, DoneOutputs, Event, Outcome, Ports, RunBounds, RunReport, RunSpec, ToolPause, Until, run};
+use noukai_engine::{Clock, DoneOutputs, Event, Outcome, RunBounds, RunReport, RunSpec, ToolPause, Until, run};
 use noukai_flow::{Bounds, Flow, Format, check, parse};
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub use self::{
+    code::Call,
     model::{Script, Turn, answer},
     sink::Sink,
     transcript::{request_text, transcript},
 };
+
+/// The project of every run.
+pub const TENANT: Uuid = Uuid::from_u128(7);
 
 /// The flow of a YAML document; `schema` and `slug` are added, and `steps:` where the text is a bare list.
 pub fn flow(yaml: &str) -> Arc<Flow> {
@@ -35,6 +41,7 @@ pub fn flow_of(document: &Value) -> Arc<Flow> {
 /// A pass over the whole flow, on these inputs.
 pub fn spec(flow: &Arc<Flow>, initial: &Value) -> RunSpec {
     RunSpec {
+        tenant: TENANT,
         flow: flow.clone(),
         initial: Arc::new(initial.clone()),
         conversation: Vec::new(),
@@ -105,8 +112,7 @@ pub async fn drive_with(
     let flow = spec.flow.clone();
     let resumed = spec.resume.as_ref().map(|resume| resume.pause.attempt);
     let sink = Arc::new(prepare(Sink::new(flow.clone())));
-    let model = script.clone().reporting_to(sink.clone());
-    let ports = Ports { model: Arc::new(model), sink: sink.clone(), clock: Arc::new(StoppedClock) };
+    let ports = script.ports(&sink);
     let report = run(spec, &ports, cancel).await;
     let ran = Ran { flow, report, events: sink.events() };
     assert_eq!(sink.faults(), Vec::<String>::new(), "{}", ran.text());
@@ -119,7 +125,7 @@ pub async fn drive_with(
 }
 
 /// The wall clock stands still; durations are the runtime's.
-struct StoppedClock;
+pub struct StoppedClock;
 
 impl Clock for StoppedClock {
     fn now(&self) -> OffsetDateTime {

@@ -10,14 +10,17 @@ use std::{
 
 use async_trait::async_trait;
 use noukai_engine::{
-    DeltaSink, Message, Model, ModelError, ModelErrorKind, ModelInfo, ModelReply, ModelRequest, Tokens, ToolCall,
-    ToolCallFunction,
+    DeltaSink, Message, Model, ModelError, ModelErrorKind, ModelInfo, ModelReply, ModelRequest, Ports, Tokens,
+    ToolCall, ToolCallFunction,
 };
 use parking_lot::Mutex;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::Sink;
+use super::{
+    Sink, StoppedClock,
+    code::{Calls, ScriptedCode},
+};
 
 /// What the model does when it is asked once.
 #[derive(Debug, Clone)]
@@ -57,6 +60,8 @@ pub struct Script {
     native_schemas: bool,
     requests: Mutex<Vec<ModelRequest>>,
     flying: Mutex<Flying>,
+    /// The cage's part.
+    pub code: Arc<Calls>,
 }
 
 #[derive(Default)]
@@ -78,6 +83,7 @@ impl Script {
             native_schemas: true,
             requests: Mutex::default(),
             flying: Mutex::default(),
+            code: Arc::default(),
         }
     }
 
@@ -106,8 +112,14 @@ impl Script {
         self.flying.lock().most
     }
 
-    pub fn reporting_to(self: Arc<Self>, sink: Arc<Sink>) -> Scripted {
-        Scripted { script: self, sink }
+    /// The world of one pass.
+    pub fn ports(self: &Arc<Self>, sink: &Arc<Sink>) -> Ports {
+        Ports {
+            model: Arc::new(Scripted { script: self.clone(), sink: sink.clone() }),
+            code: Arc::new(ScriptedCode { calls: self.code.clone(), sink: sink.clone() }),
+            sink: sink.clone(),
+            clock: Arc::new(StoppedClock),
+        }
     }
 
     fn turn(&self, request: &ModelRequest) -> Turn {
@@ -154,7 +166,7 @@ impl Model for Scripted {
     }
 
     async fn complete(&self, request: &ModelRequest, deltas: Option<&dyn DeltaSink>) -> Result<ModelReply, ModelError> {
-        self.sink.model_called(&asker(request));
+        self.sink.called(&asker(request));
         self.script.requests.lock().push(request.clone());
         let _flying = InFlight::begin(&self.script.flying);
         let mut turn = self.script.turn(request);

@@ -70,8 +70,8 @@ impl Sink {
         open.into_iter().collect()
     }
 
-    /// The model is asked on behalf of the step with this id.
-    pub fn model_called(&self, step: &str) {
+    /// The model, or the cage, is called on behalf of the step with this id.
+    pub fn called(&self, step: &str) {
         let Some(leaf) = self.flow.leaf_index(step) else { return };
         let mut state = self.state.lock();
         let State { events, stored, uncalled, faults, .. } = &mut *state;
@@ -83,7 +83,7 @@ impl Sink {
         };
         let unstored: Vec<_> = events.iter().take(began).enumerate().filter_map(early).collect();
         if !unstored.is_empty() {
-            faults.push(format!("`{step}` asked the model before these results were stored: {unstored:?}"));
+            faults.push(format!("`{step}` made its call before these results were stored: {unstored:?}"));
         }
     }
 }

@@ -1,0 +1,13 @@
+//! A worker on its own, as the tests and benchmarks of this crate start it; a server starts itself as one.
+
+use std::process::ExitCode;
+
+use mimalloc::MiMalloc;
+use noukai_sandbox::Metered;
+
+#[global_allocator]
+static ALLOCATOR: Metered<MiMalloc> = Metered::new(MiMalloc);
+
+fn main() -> ExitCode {
+    noukai_sandbox::worker_main()
+}
