@@ -17,4 +17,4 @@ pub use app::{
 };
 pub use config::{Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
 pub use http::document as openapi_document;
-pub use server::{Server, StartError};
+pub use server::{Role, Server, StartError};

@@ -19,6 +19,7 @@ mod serve;
 mod session;
 mod steps;
 mod trace;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ pub enum Command {
     Profile(profile::Args),
     Check(check::Args),
     Serve(serve::Args),
+    Worker(worker::Args),
     Key(key::Args),
     Publish(publish::Args),
     Promote(promote::Args),
@@ -72,6 +74,7 @@ impl Command {
             Self::Profile(args) => profile::run(args).await,
             Self::Check(args) => check::run(args).await,
             Self::Serve(args) => serve::run(args).await,
+            Self::Worker(args) => worker::run(args).await,
             Self::Key(args) => key::run(args).await,
             Self::Publish(args) => publish::run(args).await,
             Self::Promote(args) => promote::run(args).await,

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
@@ -264,17 +264,21 @@ impl Server {
     }
 
     pub fn request(&self, method: &str, path: &str, key: &str, body: &str) -> Call {
+        self.try_request(method, path, key, body).unwrap()
+    }
+
+    /// The same, where the server may be gone.
+    pub fn try_request(&self, method: &str, path: &str, key: &str, body: &str) -> io::Result<Call> {
         let host = self.ready["url"].as_str().unwrap().strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(host).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = TcpStream::connect(host)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         let length = body.len();
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        Call(BufReader::new(stream))
+        )?;
+        Ok(Call(BufReader::new(stream)))
     }
 }
 
@@ -299,11 +303,16 @@ impl Call {
     }
 
     /// Status and body of the whole reply.
-    pub fn finish(mut self) -> (u16, Value) {
+    pub fn finish(self) -> (u16, Value) {
+        self.try_finish().expect("a whole reply")
+    }
+
+    /// The same, if the reply comes.
+    pub fn try_finish(mut self) -> Option<(u16, Value)> {
         let mut reply = String::new();
-        self.0.read_to_string(&mut reply).unwrap();
-        let (head, body) = reply.split_once("\r\n\r\n").expect(&reply);
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap_or_default())
+        self.0.read_to_string(&mut reply).ok()?;
+        let (head, body) = reply.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, serde_json::from_str(body).unwrap_or_default()))
     }
 }

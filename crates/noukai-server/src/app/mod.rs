@@ -16,6 +16,7 @@ mod idempotency;
 mod inputs;
 mod jobs;
 mod keys;
+mod nodes;
 mod observer;
 mod pass;
 mod record;
@@ -77,7 +78,10 @@ struct Inner {
     admission: admission::Admission,
     idempotency: idempotency::Waiting,
     live: jobs::LiveJobs,
+    others: nodes::Others,
     tracker: TaskTracker,
+    /// What goes on until nothing is under way any more.
+    background: TaskTracker,
     /// The server will stop: others should send what is new elsewhere.
     draining: CancellationToken,
     /// The server begins to stop: nothing new.
@@ -98,7 +102,9 @@ impl App {
                 admission,
                 idempotency: idempotency::Waiting::default(),
                 live: jobs::LiveJobs::default(),
+                others: nodes::Others::default(),
                 tracker: TaskTracker::new(),
+                background: TaskTracker::new(),
                 draining: CancellationToken::new(),
                 stopping: CancellationToken::new(),
                 cutting: CancellationToken::new(),
@@ -163,6 +169,7 @@ impl App {
 
     /// Once nobody asks for anything any more.
     pub(crate) async fn close_store(&self) {
+        self.leave().await;
         self.store().close().await;
     }
 

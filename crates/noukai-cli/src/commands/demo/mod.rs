@@ -69,7 +69,7 @@ fn config(data: &Path) -> Result<Config, CliError> {
         capture: Some(CaptureMode::Full),
         ..Overrides::default()
     };
-    let mut config = local::load_config(None, overrides)?;
+    let mut config = local::load_private_config(None, overrides)?;
     config.provider.api_key = None;
     config.provider.default_model = None;
     Ok(config)

@@ -32,7 +32,7 @@ pub async fn run(args: &Args) -> Result<ExitCode, CliError> {
     let private = tempfile::tempdir().map_err(|error| CliError::failure(format!("no temporary folder: {error}")))?;
     let data = args.data.clone().unwrap_or_else(|| private.path().to_owned());
     let overrides = Overrides { data: Some(data), ..Overrides::default() };
-    let config = local::load_config(args.config.as_deref(), overrides)?;
+    let config = local::load_private_config(args.config.as_deref(), overrides)?;
     let app = local::open_app(&config).await?;
     let outcome = tokio::select! {
         outcome = run_in(&app, &config, args, &file, request) => outcome,
