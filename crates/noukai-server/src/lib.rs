@@ -15,6 +15,6 @@ pub use app::{
     App, AppError, AttemptSelector, Caller, EventStream, ExecuteOutcome, FlowAddress, FlowInfo, Identity, KeyRequest,
     Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
 };
-pub use config::{Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
+pub use config::{Config, ConfigError, DatabaseConfig, ModelsConfig, Overrides};
 pub use http::document as openapi_document;
 pub use server::{Role, Server, StartError};

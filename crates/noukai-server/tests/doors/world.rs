@@ -34,9 +34,8 @@ impl World {
             ..Overrides::default()
         };
         let mut config = Config::load(None, overrides).unwrap();
-        config.provider.api_key = None;
-        config.provider.default_model = None;
         config.database.url = url.map(Into::into);
+        config.models = noukai_server::ModelsConfig::default();
         let server = Server::start(config).await.unwrap();
         let project = server.app().ensure_project("acme", "demo").await.unwrap();
         let request = KeyRequest {
