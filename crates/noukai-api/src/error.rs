@@ -128,6 +128,10 @@ error_codes! {
     ModelRateLimited = "MODEL_RATE_LIMITED",
     /// The provider's reply could not be understood.
     ModelReplyInvalid = "MODEL_REPLY_INVALID",
+    /// The model declined to answer.
+    ModelRefusal = "MODEL_REFUSAL",
+    /// A content filter of the provider stopped the prompt or the reply.
+    ModelContentFiltered = "MODEL_CONTENT_FILTERED",
     /// The model's reply does not fit the output schema, after one repair round.
     OutputSchemaMismatch = "OUTPUT_SCHEMA_MISMATCH",
     /// A template names something that is not in scope, or fails otherwise.

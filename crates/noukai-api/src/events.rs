@@ -30,6 +30,42 @@ impl std::ops::AddAssign for Tokens {
     }
 }
 
+/// Tokens among those counted that providers price apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TokenDetails {
+    /// Tokens read from the provider's prompt cache; part of `prompt`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cached: u64,
+    /// Tokens written to the provider's prompt cache; part of `prompt`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cache_written: u64,
+    /// Tokens thought and not shown; part of `completion`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reasoning: u64,
+}
+
+impl TokenDetails {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::ops::AddAssign for TokenDetails {
+    fn add_assign(&mut self, other: Self) {
+        self.cached += other.cached;
+        self.cache_written += other.cache_written;
+        self.reasoning += other.reasoning;
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Why a step failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -128,6 +164,10 @@ pub enum StreamEvent {
         step_id: String,
         /// The new text.
         text: String,
+        /// Whether the text shown of this step before is void, and this begins it anew: an attempt failed half-way
+        /// and the next one said something else.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        restart: bool,
     },
     /// What the leaf gave.
     StepOutput {

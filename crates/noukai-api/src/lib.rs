@@ -14,7 +14,7 @@ mod sessions;
 mod trace;
 
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldError};
-pub use events::{RunSummary, StepError, StreamEvent, Tokens};
+pub use events::{RunSummary, StepError, StreamEvent, TokenDetails, Tokens};
 pub use jobs::{JobAccepted, JobAttempt, JobStatus, QueuePlace, QueueStatus};
 pub use keys::{CreateKey, CreatedKey, DeletedKey, KeyInfo, KeyList, Scope, VerifiedKey};
 pub use limits::Limits;

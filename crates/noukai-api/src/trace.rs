@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Tokens;
+use crate::{TokenDetails, Tokens};
 
 macro_rules! wire_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -190,12 +190,21 @@ pub struct StepTrace {
     /// The model that answered or was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_used: Option<String>,
+    /// The provider that answered or was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
     /// LLM blocks only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
+    /// Cached tokens and thoughts among them, where the provider counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_details: Option<TokenDetails>,
     /// US dollars as a decimal string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<String>,
+    /// Whether a second call was made beside a slow one; what that one used is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hedged: bool,
     /// The pipeline input, where contents are captured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_context: Option<Value>,

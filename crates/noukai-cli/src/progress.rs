@@ -27,7 +27,7 @@ pub struct Progress {
 enum Shown<'a> {
     Planned { steps: u32 },
     Began { name: &'a str },
-    Said { step: &'a str, text: &'a str },
+    Said { step: &'a str, text: &'a str, restart: bool },
     Skipped { name: &'a str },
     Completed { name: &'a str, ms: u64, tokens: Option<Tokens>, usd: Option<&'a str> },
     Iteration { step: &'a str, number: u32, total: u32, ms: u64 },
@@ -68,7 +68,7 @@ impl Progress {
         match shown {
             Shown::Planned { steps } => self.bar.set_length(u64::from(*steps)),
             Shown::Began { name } => self.bar.set_message((*name).to_owned()),
-            Shown::Said { step, text } => self.said(step, text),
+            Shown::Said { step, text, restart } => self.said(step, text, *restart),
             Shown::Skipped { .. } | Shown::Completed { .. } => self.bar.inc(1),
             _ => {}
         }
@@ -83,11 +83,11 @@ impl Progress {
         }
     }
 
-    fn said(&mut self, step: &str, text: &str) {
+    fn said(&mut self, step: &str, text: &str, restart: bool) {
         if self.bar.is_hidden() {
             return;
         }
-        if self.spoken.0 != step {
+        if self.spoken.0 != step || restart {
             self.spoken = (step.to_owned(), String::new());
         }
         let words = &mut self.spoken.1;
@@ -129,7 +129,7 @@ impl<'a> Shown<'a> {
         Some(match event {
             Event::RunStarted { step_count, .. } => Self::Planned { steps: *step_count },
             Event::StepStarted { name, .. } => Self::Began { name },
-            Event::StepDelta { step_id, text } => Self::Said { step: step_id, text },
+            Event::StepDelta { step_id, text, restart } => Self::Said { step: step_id, text, restart: *restart },
             Event::StepCompleted { name, skipped: true, .. } => Self::Skipped { name },
             Event::StepCompleted { name, duration_ms, tokens, cost_usd, .. } => {
                 Self::Completed { name, ms: *duration_ms, tokens: *tokens, usd: cost_usd.as_deref() }
@@ -155,7 +155,7 @@ impl<'a> Shown<'a> {
         Some(match event {
             Event::RunStarted(run) => Self::Planned { steps: run.step_count },
             Event::StepStarted(step) => Self::Began { name: &step.name },
-            Event::StepDelta(delta) => Self::Said { step: &delta.step_id, text: &delta.text },
+            Event::StepDelta(delta) => Self::Said { step: &delta.step_id, text: &delta.text, restart: delta.restart },
             Event::StepCompleted(step) if step.skipped => Self::Skipped { name: &step.name },
             Event::StepCompleted(step) => Self::Completed {
                 name: &step.name,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use noukai_api::{StepError, Tokens};
+use noukai_api::{StepError, TokenDetails, Tokens};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -125,10 +125,16 @@ pub enum Event {
 pub struct Usage {
     /// The model that answered, or was asked.
     pub model: Option<String>,
+    /// The provider that answered, or was asked.
+    pub provider: Option<String>,
     /// LLM blocks only.
     pub tokens: Option<Tokens>,
+    /// Cached tokens and thoughts among them.
+    pub details: TokenDetails,
     /// US dollars, where a price is known.
     pub cost: Option<Decimal>,
+    /// Whether a second call was made beside a slow one, whose use is not known.
+    pub hedged: bool,
 }
 
 impl Usage {
@@ -137,6 +143,11 @@ impl Usage {
         if other.model.is_some() {
             self.model.clone_from(&other.model);
         }
+        if other.provider.is_some() {
+            self.provider.clone_from(&other.provider);
+        }
+        self.details += other.details;
+        self.hedged |= other.hedged;
         if let Some(tokens) = other.tokens {
             *self.tokens.get_or_insert_default() += tokens;
         }
@@ -177,8 +188,9 @@ pub trait EventSink: Send + Sync {
     /// and before the attempt does anything, so that both can be stored at once.
     async fn settle(&self) -> Result<(), SinkError>;
 
-    /// Takes model text as it comes. Never stored.
-    fn delta(&self, leaf: usize, text: &str);
+    /// Takes model text as it comes. Never stored. With `restart`, what was shown of the leaf before is void: its text
+    /// begins anew, for another attempt said something else.
+    fn delta(&self, leaf: usize, text: &str, restart: bool);
 }
 
 /// Results could not be stored; the run must not go on.

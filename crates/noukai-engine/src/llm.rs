@@ -1,5 +1,8 @@
 //! LLM blocks: prompt, attempts over models, structured output, tools.
 
+mod failed;
+mod shown;
+
 use std::{sync::Arc, time::Duration};
 
 use noukai_api::{ErrorCode, StepError};
@@ -8,15 +11,16 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
-    DeltaSink, EventSink, Message, ModelError, ModelErrorKind, ModelReply, ModelRequest, Notes, OutputFormat,
-    ToolPause, ToolResume, Usage,
+    DeltaSink, Message, ModelReply, ModelRequest, Notes, OutputFormat, StructuredOutput, ToolPause, ToolResume, Usage,
     nodes::leaf::Work,
     progress::Continued,
     walk::{Ended, Seen, Stop, Walk},
 };
 
-/// Providers that ask for a longer wait than this are not waited for.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+use self::{
+    failed::{Asked, Failed, Next},
+    shown::Shown,
+};
 
 pub(crate) async fn run(work: &Work<'_, '_>, block: &LlmBlock, seen: &Seen) -> Ended {
     let resume = work.walk.spec.resume.as_ref().filter(|resume| resume.pause.leaf == work.index());
@@ -30,11 +34,16 @@ pub(crate) async fn run(work: &Work<'_, '_>, block: &LlmBlock, seen: &Seen) -> E
     };
     let mut usage = resume.map(|resume| prompt.resume(resume)).unwrap_or_default();
     let models = models(work, block);
+    let shown = work
+        .walk
+        .spec
+        .deltas
+        .then(|| Shown::new(work.walk.ports.sink.as_ref(), work.index(), !work.place.path.is_empty()));
     for (position, model) in models.iter().enumerate() {
-        let last_model = position + 1 == models.len();
-        for round in 1..=work.leaf.retry.max_attempts.max(1) {
-            let tried = try_once(work, block, &prompt, model, &mut usage).await;
-            let failed = match tried {
+        let mut asked = Asked::first(position + 1 < models.len());
+        loop {
+            let call = Call { work, block, prompt: &prompt, model, shown: shown.as_ref() };
+            let failed = match call.try_once(&mut usage).await {
                 Ok(Given::Output(output)) => {
                     let notes = Notes { prompt: Some(prompt.text), ..Notes::default() };
                     return Ok(work.complete(attempt, output, usage, notes));
@@ -42,19 +51,20 @@ pub(crate) async fn run(work: &Work<'_, '_>, block: &LlmBlock, seen: &Seen) -> E
                 Ok(Given::Calls(reply)) => return Err(pause(work, block, &prompt, attempt, &usage, reply)),
                 Err(failed) => failed,
             };
-            usage.model.get_or_insert_with(|| model.clone());
+            call.name(&failed, &mut usage);
             let error = failed.error(work, attempt);
-            let wait = failed.wait(work, round);
-            if !failed.is_retryable() || (wait.is_none() && last_model) {
+            let next = asked.after(&failed, work);
+            if next == Next::GiveUp {
                 return Err(give_up(work, attempt, error, usage));
             }
             work.fail(attempt, &error, std::mem::take(&mut usage), Notes::default());
-            let Some(wait) = wait else {
-                attempt = work.begin(None).await?;
-                break;
-            };
-            tokio::time::sleep(wait).await;
+            if let Next::Again(wait) = next {
+                tokio::time::sleep(wait).await;
+            }
             attempt = work.begin(None).await?;
+            if next == Next::OtherModel {
+                break;
+            }
         }
     }
     Err(give_up(work, attempt, work.error(ErrorCode::InternalError, "no model was tried", attempt), usage))
@@ -103,7 +113,7 @@ impl Prompt {
     fn resume(&mut self, resume: &ToolResume) -> Usage {
         self.iterations_used = resume.pause.iterations_used;
         self.turns = resume.pause.turns.iter().chain(&resume.results).cloned().collect();
-        Usage { model: None, tokens: Some(resume.pause.tokens), cost: resume.pause.cost }
+        Usage { tokens: Some(resume.pause.tokens), cost: resume.pause.cost, ..Usage::default() }
     }
 
     fn all(&self) -> Vec<Message> {
@@ -159,111 +169,87 @@ enum Given {
     Calls(ModelReply),
 }
 
-/// Why an attempt failed.
-enum Failed {
-    Model(ModelError),
-    TimedOut(Duration),
-    Schema(Vec<String>),
-    Limit(String),
-    Iterations(u32),
+/// One attempt on one model.
+struct Call<'c, 'w, 'a> {
+    work: &'c Work<'w, 'a>,
+    block: &'c LlmBlock,
+    prompt: &'c Prompt,
+    model: &'c str,
+    /// Where somebody watches.
+    shown: Option<&'c Shown<'c>>,
 }
 
-impl Failed {
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Model(error) => error.kind.is_retryable(),
-            Self::TimedOut(_) => true,
-            Self::Schema(_) | Self::Limit(_) | Self::Iterations(_) => false,
-        }
+impl Call<'_, '_, '_> {
+    /// Within its time.
+    async fn try_once(&self, usage: &mut Usage) -> Result<Given, Failed> {
+        let work = self.work;
+        let limit = work.leaf.timeout_ms.map_or(work.walk.bounds().block_time, Duration::from_millis);
+        timeout(limit, self.ask(usage)).await.unwrap_or(Err(Failed::TimedOut(limit)))
     }
 
-    /// How long to wait before the same model is asked again; `None`: not again.
-    fn wait(&self, work: &Work<'_, '_>, round: u32) -> Option<Duration> {
-        let backoff = work.backoff(round)?;
-        let asked = match self {
-            Self::Model(error) => error.retry_after.unwrap_or_default(),
-            _ => Duration::ZERO,
-        };
-        (asked <= LONGEST_WAIT).then(|| asked.max(backoff))
-    }
-
-    fn error(&self, work: &Work<'_, '_>, attempt: u32) -> StepError {
-        match self {
-            Self::Model(error) => StepError {
-                provider: error.provider.clone(),
-                provider_status: error.status,
-                ..work.error(code_of(error.kind), error.message.clone(), attempt)
-            },
-            Self::TimedOut(limit) => {
-                work.error(ErrorCode::StepTimeout, format!("no reply within {} ms", limit.as_millis()), attempt)
+    /// Asks once, or twice where a structured reply needs repair.
+    async fn ask(&self, usage: &mut Usage) -> Result<Given, Failed> {
+        let Self { work, block, prompt, model, .. } = *self;
+        let mut request = request(work, block, prompt, model);
+        let reply = self.send(&request, usage).await?;
+        if !reply.tool_calls.is_empty() && !request.tools.is_empty() {
+            if prompt.iterations_used >= block.max_tool_iterations {
+                return Err(Failed::Iterations(block.max_tool_iterations));
             }
-            Self::Schema(problems) => work.error(
-                ErrorCode::OutputSchemaMismatch,
-                format!("the reply does not fit the output schema: {}", problems.join("; ")),
-                attempt,
-            ),
-            Self::Limit(message) => work.error(ErrorCode::LimitExceeded, message.clone(), attempt),
-            Self::Iterations(limit) => work.error(
-                ErrorCode::ToolIterationLimit,
-                format!("the block paused for tools {limit} times, its max_tool_iterations, and wants more"),
-                attempt,
-            ),
+            return Ok(Given::Calls(reply));
+        }
+        let Some(schema) = &block.output else {
+            let text = text_of(work, reply)?;
+            return Ok(Given::Output(json!({ "message": text })));
+        };
+        let truncated = reply.truncated;
+        let text = text_of(work, reply)?;
+        let problems = match structured(&text, truncated, schema) {
+            Ok(output) => return Ok(Given::Output(output)),
+            Err(problems) => problems,
+        };
+        ask_for_repair(&mut request, text, &problems);
+        let reply = self.send(&request, usage).await?;
+        let truncated = reply.truncated;
+        let repaired = text_of(work, reply)?;
+        structured(&repaired, truncated, schema).map(Given::Output).map_err(Failed::Schema)
+    }
+
+    async fn send(&self, request: &ModelRequest, usage: &mut Usage) -> Result<ModelReply, Failed> {
+        if let Some(shown) = self.shown {
+            shown.begin();
+        }
+        let sink = self.shown.map(|shown| shown as &dyn DeltaSink);
+        let reply = self.work.walk.ports.model.complete(request, sink).await.map_err(Failed::Model)?;
+        if let Some(shown) = self.shown {
+            shown.end();
+        }
+        usage.add(&Usage {
+            model: Some(reply.model.clone()),
+            provider: reply.provider.clone(),
+            tokens: Some(reply.tokens),
+            details: reply.details,
+            cost: reply.cost,
+            hedged: reply.hedged,
+        });
+        Ok(reply)
+    }
+
+    /// Names who was asked, for the trace of a failed attempt.
+    fn name(&self, failed: &Failed, usage: &mut Usage) {
+        usage.model.get_or_insert_with(|| self.model.to_owned());
+        if let Some(provider) = failed.provider() {
+            usage.provider = Some(provider);
+        } else if usage.provider.is_none() {
+            usage.provider = self.work.walk.ports.model.describe(self.model).provider;
         }
     }
 }
 
-const fn code_of(kind: ModelErrorKind) -> ErrorCode {
-    match kind {
-        ModelErrorKind::NotAvailable => ErrorCode::ModelNotAvailable,
-        ModelErrorKind::KeyRejected => ErrorCode::ByokKeyRejected,
-        ModelErrorKind::RateLimited => ErrorCode::ModelRateLimited,
-        ModelErrorKind::Server | ModelErrorKind::Refused => ErrorCode::ModelError,
-        ModelErrorKind::Unreachable => ErrorCode::ModelUnreachable,
-        ModelErrorKind::ReplyInvalid => ErrorCode::ModelReplyInvalid,
-    }
-}
-
-/// One attempt on one model, within its time.
-async fn try_once(
-    work: &Work<'_, '_>,
-    block: &LlmBlock,
-    prompt: &Prompt,
-    model: &str,
-    usage: &mut Usage,
-) -> Result<Given, Failed> {
-    let limit = work.leaf.timeout_ms.map_or(work.walk.bounds().block_time, Duration::from_millis);
-    timeout(limit, ask(work, block, prompt, model, usage)).await.unwrap_or(Err(Failed::TimedOut(limit)))
-}
-
-/// Asks once, or twice where a structured reply needs repair.
-async fn ask(
-    work: &Work<'_, '_>,
-    block: &LlmBlock,
-    prompt: &Prompt,
-    model: &str,
-    usage: &mut Usage,
-) -> Result<Given, Failed> {
-    let mut request = request(work, block, prompt, model);
-    let reply = call(work, &request, usage).await?;
-    if !reply.tool_calls.is_empty() && !request.tools.is_empty() {
-        if prompt.iterations_used >= block.max_tool_iterations {
-            return Err(Failed::Iterations(block.max_tool_iterations));
-        }
-        return Ok(Given::Calls(reply));
-    }
+/// The reply's text, unless it is over the limit of a step's output.
+fn text_of(work: &Work<'_, '_>, reply: ModelReply) -> Result<String, Failed> {
     let text = reply.text.unwrap_or_default();
-    within_size(work, &text)?;
-    let Some(schema) = &block.output else {
-        return Ok(Given::Output(json!({ "message": text })));
-    };
-    let problems = match structured(&text, schema) {
-        Ok(output) => return Ok(Given::Output(output)),
-        Err(problems) => problems,
-    };
-    ask_for_repair(&mut request, text, &problems);
-    let repaired = call(work, &request, usage).await?.text.unwrap_or_default();
-    within_size(work, &repaired)?;
-    structured(&repaired, schema).map(Given::Output).map_err(Failed::Schema)
+    within_size(work, &text).map(|()| text)
 }
 
 fn within_size(work: &Work<'_, '_>, text: &str) -> Result<(), Failed> {
@@ -279,14 +265,15 @@ fn within_size(work: &Work<'_, '_>, text: &str) -> Result<(), Failed> {
 
 fn request(work: &Work<'_, '_>, block: &LlmBlock, prompt: &Prompt, model: &str) -> ModelRequest {
     let tools = offered_tools(work.walk, block);
-    let native = work.walk.ports.model.describe(model).structured_output;
     let mut messages = prompt.all();
     let output = block.output.as_ref().and_then(|schema| {
-        if native {
-            return Some(OutputFormat { name: "output".to_owned(), schema: schema.json().clone() });
+        let how = work.walk.ports.model.describe(model).structured_output;
+        if how == StructuredOutput::Instruction {
+            instruct(&mut messages, schema.json());
+            return None;
         }
-        instruct(&mut messages, schema.json());
-        None
+        let by_tool = how == StructuredOutput::Tool;
+        Some(OutputFormat { name: "output".to_owned(), schema: schema.json().clone(), by_tool })
     });
     ModelRequest {
         model: model.to_owned(),
@@ -311,30 +298,20 @@ fn instruct(messages: &mut Vec<Message>, schema: &Value) {
     }
 }
 
-async fn call(work: &Work<'_, '_>, request: &ModelRequest, usage: &mut Usage) -> Result<ModelReply, Failed> {
-    let deltas = Deltas { sink: work.walk.ports.sink.as_ref(), leaf: work.index() };
-    let sink: Option<&dyn DeltaSink> = if work.walk.spec.deltas { Some(&deltas) } else { None };
-    let reply = work.walk.ports.model.complete(request, sink).await.map_err(Failed::Model)?;
-    usage.add(&Usage { model: Some(reply.model.clone()), tokens: Some(reply.tokens), cost: reply.cost });
-    Ok(reply)
-}
-
-struct Deltas<'a> {
-    sink: &'a dyn EventSink,
-    leaf: usize,
-}
-
-impl DeltaSink for Deltas<'_> {
-    fn text(&self, text: &str) {
-        self.sink.delta(self.leaf, text);
-    }
-}
-
 /// The reply as the schema's value, or what is wrong with it.
-fn structured(text: &str, schema: &noukai_flow::OutputSchema) -> Result<Value, Vec<String>> {
-    let value: Value = serde_json::from_str(unfenced(text)).map_err(|error| vec![format!("no JSON: {error}")])?;
-    let problems = schema.validate(&value);
-    if problems.is_empty() { Ok(value) } else { Err(problems) }
+fn structured(text: &str, truncated: bool, schema: &noukai_flow::OutputSchema) -> Result<Value, Vec<String>> {
+    let parsed = serde_json::from_str(unfenced(text)).map_err(|error| vec![format!("no JSON: {error}")]);
+    let mut problems = match parsed {
+        Ok(value) => match schema.validate(&value) {
+            problems if problems.is_empty() => return Ok(value),
+            problems => problems,
+        },
+        Err(problems) => problems,
+    };
+    if truncated {
+        problems.insert(0, "it was cut off at its limit of tokens".to_owned());
+    }
+    Err(problems)
 }
 
 /// Models like to wrap JSON in a Markdown fence.
@@ -349,7 +326,7 @@ fn ask_for_repair(request: &mut ModelRequest, reply: String, problems: &[String]
         "Your reply does not fit the required JSON Schema: {}. Answer again with the corrected JSON object alone.",
         problems.join("; ")
     );
-    request.messages.push(Message::Assistant { text: Some(reply), tool_calls: Vec::new() });
+    request.messages.push(Message::Assistant { text: Some(reply), tool_calls: Vec::new(), carried: None });
     request.messages.push(Message::User { text, images: Vec::new() });
 }
 
@@ -362,7 +339,8 @@ fn pause(
     reply: ModelReply,
 ) -> Stop {
     let mut turns = prompt.turns.clone();
-    turns.push(Message::Assistant { text: reply.text, tool_calls: reply.tool_calls.clone() });
+    let (text, carried) = (reply.text, reply.carried);
+    turns.push(Message::Assistant { text, tool_calls: reply.tool_calls.clone(), carried });
     let progress = work.walk.progress();
     let elapsed = progress.elapsed(&work.slot());
     Stop::ToolPause(Box::new(ToolPause {

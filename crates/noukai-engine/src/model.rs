@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-pub use noukai_api::{Tokens, Tool, ToolCall, ToolCallFunction, ToolChoice, ToolChoiceFunction, ToolChoiceMode};
+pub use noukai_api::{
+    TokenDetails, Tokens, Tool, ToolCall, ToolCallFunction, ToolChoice, ToolChoiceFunction, ToolChoiceMode,
+};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -35,10 +37,24 @@ pub trait DeltaSink: Send + Sync {
 pub struct ModelInfo {
     /// Whether a configured provider serves it; else why not, for a person.
     pub available: Result<(), String>,
+    /// Who would be asked.
+    pub provider: Option<String>,
     /// Image MIME types it can see; `None`: not known, so let the provider decide.
     pub image_types: Option<BTreeSet<String>>,
-    /// Whether it takes a JSON Schema for its reply; else the engine asks for JSON by instruction.
-    pub structured_output: bool,
+    /// How it is brought to give a reply that fits a JSON Schema.
+    pub structured_output: StructuredOutput,
+}
+
+/// How a model is brought to give a reply that fits a JSON Schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StructuredOutput {
+    /// It takes the schema as such.
+    Native,
+    /// It is made to call a tool whose parameters are the schema.
+    Tool,
+    /// It is asked in words.
+    Instruction,
 }
 
 /// One call.
@@ -50,7 +66,7 @@ pub struct ModelRequest {
     pub messages: Vec<Message>,
     /// The block's `config`: `temperature`, `max_tokens` and whatever else the provider takes.
     pub config: Map<String, Value>,
-    /// JSON Schema the reply must fit, where the model takes one.
+    /// JSON Schema the reply must fit, where it is not asked for in words.
     pub output: Option<OutputFormat>,
     /// Tools on offer.
     pub tools: Vec<Tool>,
@@ -65,6 +81,8 @@ pub struct OutputFormat {
     pub name: String,
     /// An object schema.
     pub schema: Arc<Value>,
+    /// Whether to have it by a forced tool call, whose arguments then stand as the reply's text.
+    pub by_tool: bool,
 }
 
 /// One turn.
@@ -92,6 +110,9 @@ pub enum Message {
         /// The calls it asked for.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<ToolCall>,
+        /// What its provider wants back with the turn.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        carried: Option<Carried>,
     },
     /// A tool answered.
     Tool {
@@ -103,6 +124,15 @@ pub enum Message {
         /// The result as text.
         content: String,
     },
+}
+
+/// What a provider gave with a turn and wants back with it, such as signed thoughts. Opaque, and of no use to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Carried {
+    /// The wire format it belongs to.
+    pub dialect: String,
+    /// As it came.
+    pub data: Arc<Value>,
 }
 
 /// An image by URL. Nobody here fetches it.
@@ -123,10 +153,20 @@ pub struct ModelReply {
     pub tool_calls: Vec<ToolCall>,
     /// Tokens as the provider counted them.
     pub tokens: Tokens,
+    /// Which of them were cached or thoughts, as far as the provider says.
+    pub details: TokenDetails,
     /// US dollars; `None` where no price is known.
     pub cost: Option<Decimal>,
     /// The model that answered, as the provider names it.
     pub model: String,
+    /// The provider's short name, such as `openrouter`; `None` for what is built in.
+    pub provider: Option<String>,
+    /// Whether it was cut off at a limit of tokens.
+    pub truncated: bool,
+    /// To be sent back with the turn.
+    pub carried: Option<Carried>,
+    /// Whether a second call was made beside it, whose tokens nobody knows.
+    pub hedged: bool,
 }
 
 /// Why a call failed. The message is for the flow's owner; it holds no secrets and at most a few hundred
@@ -143,6 +183,8 @@ pub struct ModelError {
     pub status: Option<u16>,
     /// How long it asks to wait.
     pub retry_after: Option<Duration>,
+    /// Whether the fault lies with one key of several, so that the same call may be made again at once.
+    pub another_key: bool,
 }
 
 /// What to do about a failed call.
@@ -158,8 +200,14 @@ pub enum ModelErrorKind {
     Server,
     /// No connection, or it broke. Retried, then the next model.
     Unreachable,
-    /// Other 4xx, refusals, content filters: the same call would fail again. Not retried.
+    /// Other 4xx: the same call would fail again. Not retried.
     Refused,
+    /// The model declined to answer. Not retried.
+    Declined,
+    /// A content filter stopped the prompt or the reply. Not retried.
+    Filtered,
+    /// The provider failed so often that nothing is sent to it for now. The next model at once; else retried.
+    SetAside,
     /// The reply is not what the wire format promises, or over a limit. Retried, then the next model.
     ReplyInvalid,
 }
@@ -167,6 +215,6 @@ pub enum ModelErrorKind {
 impl ModelErrorKind {
     /// Whether the same call may succeed later or elsewhere.
     pub const fn is_retryable(self) -> bool {
-        matches!(self, Self::RateLimited | Self::Server | Self::Unreachable | Self::ReplyInvalid)
+        matches!(self, Self::RateLimited | Self::Server | Self::Unreachable | Self::ReplyInvalid | Self::SetAside)
     }
 }

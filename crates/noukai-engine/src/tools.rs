@@ -78,7 +78,7 @@ fn wire_turn(turn: &Message) -> Value {
     match turn {
         Message::System { text } => json!({"role": "system", "content": text}),
         Message::User { text, .. } => json!({"role": "user", "content": text}),
-        Message::Assistant { text, tool_calls } => {
+        Message::Assistant { text, tool_calls, .. } => {
             json!({"role": "assistant", "content": text, "toolCalls": tool_calls, "tool_calls": tool_calls})
         }
         Message::Tool { call_id, name, content } => {

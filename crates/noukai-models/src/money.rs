@@ -1,6 +1,5 @@
 //! Amounts of US dollars as exact decimals: price times tokens, and their text. Knows no model.
 
-use noukai_engine::Tokens;
 use rust_decimal::Decimal;
 
 /// A decimal without exponent and without trailing zeros: `0`, `0.00012`.
@@ -8,11 +7,12 @@ pub fn decimal_text(amount: &Decimal) -> String {
     if amount.is_zero() { "0".to_owned() } else { amount.normalize().to_string() }
 }
 
-/// What so many tokens cost; prices are per million. `None` where the sum does not fit a decimal.
-pub(crate) fn cost(tokens: Tokens, input: Decimal, output: Decimal) -> Option<Decimal> {
-    let read = Decimal::from(tokens.prompt).checked_mul(input)?;
-    let written = Decimal::from(tokens.completion).checked_mul(output)?;
-    read.checked_add(written)?.checked_div(Decimal::from(1_000_000)).map(|sum| sum.normalize())
+/// What tokens cost: numbers of them, each with its price per million. `None` where the sum does not fit a decimal.
+pub(crate) fn cost(parts: &[(u64, Decimal)]) -> Option<Decimal> {
+    let add =
+        |sum: Decimal, (tokens, price): &(u64, Decimal)| sum.checked_add(Decimal::from(*tokens).checked_mul(*price)?);
+    let sum = parts.iter().try_fold(Decimal::ZERO, add)?;
+    sum.checked_div(Decimal::from(1_000_000)).map(|sum| sum.normalize())
 }
 
 /// A JSON number, or a string that holds one, to the last digit. Negative amounts are no amounts: a reply cannot

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use hyper::{
-    StatusCode, Uri,
-    header::{AUTHORIZATION, DATE, HeaderValue},
+    StatusCode,
+    header::{DATE, HeaderName, HeaderValue},
 };
 
-use crate::{Egress, Secret};
+use crate::{Egress, ProviderConfig, provider::wire};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,17 +28,28 @@ pub enum Probe {
     Unreachable(String),
 }
 
-/// Asks `{base_url}/models`.
-pub async fn probe(egress: &Egress, base_url: &str, key: &Secret) -> Probe {
+/// Asks the provider for its models, with its first key where it has one.
+pub async fn probe(egress: &Egress, provider: &ProviderConfig) -> Probe {
     let unreachable = |why: &str| Probe::Unreachable(why.to_owned());
-    let Ok(uri) = format!("{}/models", base_url.trim_end_matches('/')).parse::<Uri>() else {
-        return unreachable("the base URL is no URL");
+    let target = match provider.target(egress) {
+        Ok(target) => target,
+        Err(error) => return unreachable(&error.to_string()),
     };
-    let Ok(mut bearer) = HeaderValue::try_from(format!("Bearer {}", key.expose())) else {
-        return unreachable("the key holds characters that no header may have");
-    };
-    bearer.set_sensitive(true);
-    let reply = match egress.get(uri, PATIENCE).header(AUTHORIZATION, bearer).send().await {
+    let wire = wire(provider, &target);
+    let Some(uri) = target.uri("/models") else { return unreachable("the base URL is no URL") };
+    let mut call = egress.get(&target, uri, PATIENCE);
+    for (name, value) in wire.headers() {
+        call = call.header(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if let Some(key) = provider.keys.first() {
+        let (name, prefix) = wire.key_header();
+        let Ok(mut value) = HeaderValue::try_from(format!("{prefix}{}", key.expose())) else {
+            return unreachable("the key holds characters that no header may have");
+        };
+        value.set_sensitive(true);
+        call = call.header(name, value);
+    }
+    let reply = match call.send().await {
         Ok(reply) => reply,
         Err(error) => return unreachable(&error.to_string()),
     };

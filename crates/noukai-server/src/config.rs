@@ -2,9 +2,11 @@
 //!
 //! The only place that reads the environment.
 
+mod models;
 mod retention;
 
 use std::{
+    collections::BTreeMap,
     env, fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -12,9 +14,11 @@ use std::{
 };
 
 use noukai_api::{CaptureMode, Limits};
-use noukai_models::{OPENROUTER_URL, Secret};
+use noukai_models::Secret;
 use serde::{Deserialize, Serialize};
 
+pub use self::models::ModelsConfig;
+use self::models::{FileEgress, FileModels, FileNamed, FileProvider};
 use self::retention::FileRetention;
 use crate::app::Retention;
 
@@ -37,7 +41,7 @@ pub struct Config {
     /// How the database is kept.
     pub database: DatabaseConfig,
     /// Where models come from.
-    pub provider: ProviderSettings,
+    pub models: ModelsConfig,
     /// How code blocks are run.
     pub code: CodeConfig,
     /// Bounds.
@@ -107,17 +111,6 @@ impl Default for CodeConfig {
     }
 }
 
-/// Where models come from.
-#[derive(Debug, Clone)]
-pub struct ProviderSettings {
-    /// An OpenAI-compatible endpoint.
-    pub base_url: String,
-    /// Its key; without one only `noukai/echo` is served.
-    pub api_key: Option<Secret>,
-    /// Used by blocks that name none.
-    pub default_model: Option<String>,
-}
-
 /// Values from flags; they win over everything else.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -176,9 +169,14 @@ struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
     shutdown_seconds: Option<u64>,
     database: FileDatabase,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    models_file: Option<PathBuf>,
     provider: FileProvider,
     code: FileCode,
     retention: FileRetention,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    providers: BTreeMap<String, FileNamed>,
+    egress: FileEgress,
     limits: toml::Table,
 }
 
@@ -203,17 +201,6 @@ struct FileDatabase {
     #[serde(skip_serializing_if = "Option::is_none")]
     connections: Option<usize>,
     survive_power_loss: bool,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct FileProvider {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    base_url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    api_key: Option<FileSecret>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    default_model: Option<String>,
 }
 
 /// A secret in the file. Written back as a mask.
@@ -245,7 +232,13 @@ impl Config {
 
     fn merge(file: File, env: &dyn Fn(&str) -> Option<String>, flags: Overrides) -> Result<Self, ConfigError> {
         let limits = limits(&file.limits, env)?;
-        let provider = provider(file.provider, env);
+        let from = FileModels {
+            provider: file.provider,
+            providers: file.providers,
+            egress: file.egress,
+            models_file: file.models_file,
+        };
+        let models = models::models(from, env, Duration::from_secs(limits.block_seconds))?;
         let config = Self {
             listen: listen(&file.listen, env, &flags)?,
             data: flags
@@ -254,9 +247,9 @@ impl Config {
                 .or(file.data)
                 .unwrap_or_else(|| DATA.into()),
             database: database(file.database, env, flags.database)?,
-            provider,
             code: code(&file.code, env)?,
             retention: file.retention.merge(env, limits.trace_retention_days)?,
+            models,
             limits,
             capture: flags.capture.or(file.trace_capture),
             org: flags.org.or_else(|| env("NOUKAI_ORG")).or(file.org).unwrap_or_else(|| "local".to_owned()),
@@ -304,14 +297,12 @@ impl Config {
                 return Err(ConfigError(format!("`limits.{name}` must be at least 1, or no job would ever run")));
             }
         }
-        if !self.provider.base_url.starts_with("https://") && !self.provider.base_url.starts_with("http://") {
-            return Err(ConfigError("`provider.base_url` must begin with https:// or http://".to_owned()));
-        }
         Ok(())
     }
 
     /// The effective configuration as TOML, secrets masked.
     pub fn masked(&self) -> String {
+        let models = models::masked(&self.models);
         let file = File {
             listen: self.listen.clone(),
             data: Some(self.data.clone()),
@@ -327,11 +318,6 @@ impl Config {
                 connections: Some(self.database.connections),
                 survive_power_loss: self.database.survive_power_loss,
             },
-            provider: FileProvider {
-                base_url: Some(self.provider.base_url.clone()),
-                api_key: self.provider.api_key.as_ref().map(|_| FileSecret(String::new())),
-                default_model: self.provider.default_model.clone(),
-            },
             code: FileCode {
                 enabled: Some(self.code.enabled),
                 workers: self.code.workers,
@@ -339,6 +325,10 @@ impl Config {
                 memory_mib: Some(self.code.memory_bytes >> 20),
             },
             retention: FileRetention::of(&self.retention),
+            models_file: models.models_file,
+            provider: models.provider,
+            providers: models.providers,
+            egress: models.egress,
             limits: toml::Table::try_from(snake(&self.limits)).unwrap_or_default(),
         };
         toml::to_string(&file).unwrap_or_else(|error| format!("# {error}\n"))
@@ -403,31 +393,6 @@ fn database(
     })
 }
 
-/// Our own names first; then OpenRouter's and OpenAI's, so that what is set already works.
-fn provider(file: FileProvider, env: &dyn Fn(&str) -> Option<String>) -> ProviderSettings {
-    let own_url = env("NOUKAI_PROVIDER_BASE_URL").or(file.base_url);
-    let own_key = env("NOUKAI_PROVIDER_API_KEY").or_else(|| file.api_key.map(|key| key.0));
-    let openrouter = || env("OPENROUTER_API_KEY").map(|key| (OPENROUTER_URL.to_owned(), key));
-    let openai = || {
-        let url = env("OPENAI_BASE_URL").unwrap_or_else(|| "https://api.openai.com/v1".to_owned());
-        env("OPENAI_API_KEY").map(|key| (url, key))
-    };
-    let found = match (own_url, own_key) {
-        (url, Some(key)) => Some((url.unwrap_or_else(|| OPENROUTER_URL.to_owned()), key)),
-        // A key is only ever sent to the host it was set for.
-        (Some(url), None) => {
-            return ProviderSettings {
-                base_url: url,
-                api_key: None,
-                default_model: default_model(file.default_model, env),
-            };
-        }
-        (None, None) => openrouter().or_else(openai),
-    };
-    let (base_url, key) = found.map_or((OPENROUTER_URL.to_owned(), None), |(url, key)| (url, Some(key)));
-    ProviderSettings { base_url, api_key: key.map(Secret::new), default_model: default_model(file.default_model, env) }
-}
-
 fn code(file: &FileCode, env: &dyn Fn(&str) -> Option<String>) -> Result<CodeConfig, ConfigError> {
     let defaults = CodeConfig::default();
     let timeout = number(env, "NOUKAI_CODE_TIMEOUT_MS")?.or(file.timeout_ms).map(Duration::from_millis);
@@ -439,10 +404,6 @@ fn code(file: &FileCode, env: &dyn Fn(&str) -> Option<String>) -> Result<CodeCon
         memory_bytes: memory.map_or(defaults.memory_bytes, |mib| mib.saturating_mul(1 << 20)),
         program: None,
     })
-}
-
-fn default_model(file: Option<String>, env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
-    env("NOUKAI_DEFAULT_MODEL").or(file)
 }
 
 /// Limits from the file, in snake_case, each overridable by `NOUKAI_LIMITS_<NAME>`.
@@ -525,13 +486,71 @@ mod tests {
     fn a_key_is_never_sent_to_another_host_than_its_own() {
         let env = [("NOUKAI_PROVIDER_BASE_URL", "http://127.0.0.1:1/v1"), ("OPENROUTER_API_KEY", "sk-canary")];
         let config = load("", &env, Overrides::default()).unwrap();
-        assert!(config.provider.api_key.is_none());
+        assert!(config.models.providers.is_empty(), "{config:?}");
+    }
+
+    /// Names, base URLs, and the models served.
+    fn providers(file: &str, env: &[(&str, &str)]) -> Vec<(String, String, String)> {
+        let config = load(file, env, Overrides::default()).unwrap();
+        let of = |provider: &noukai_models::ProviderConfig| {
+            (provider.name.clone(), provider.base_url.clone(), provider.models.join(" "))
+        };
+        config.models.providers.iter().map(of).collect()
+    }
+
+    fn one(name: &str, url: &str, models: &str) -> (String, String, String) {
+        (name.to_owned(), url.to_owned(), models.to_owned())
+    }
+
+    #[test]
+    fn each_vendor_has_its_variable() {
+        let openrouter = one("openrouter", "https://openrouter.ai/api/v1", "*");
+        let anthropic = one("anthropic", "https://api.anthropic.com/v1", "anthropic/");
+        let env = [("ANTHROPIC_API_KEY", "a"), ("OPENROUTER_API_KEY", "b"), ("AWS_REGION", "eu-west-1")];
+        assert_eq!(providers("", &env), [openrouter.clone(), anthropic.clone()]);
+        let own = [("NOUKAI_PROVIDER_API_KEY", "own"), ("ANTHROPIC_API_KEY", "a"), ("OPENROUTER_API_KEY", "b")];
+        assert_eq!(providers("", &own), [openrouter, anthropic]);
+        let bedrock = [("AWS_BEARER_TOKEN_BEDROCK", "k"), ("AWS_REGION", "eu-west-1")];
+        let url = "https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1";
+        assert_eq!(providers("", &bedrock), [one("bedrock", url, "bedrock/")]);
+        assert_eq!(providers("", &[("AZURE_OPENAI_API_KEY", "k")]), []);
+    }
+
+    #[test]
+    fn openai_alone_serves_its_own_and_with_an_address_everything() {
+        let own = [("OPENAI_API_KEY", "k")];
+        assert_eq!(providers("", &own), [one("openai", "https://api.openai.com/v1", "openai/")]);
+        let elsewhere = [("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")];
+        assert_eq!(providers("", &elsewhere), [one("openai", "http://127.0.0.1:1/v1", "*")]);
+    }
+
+    #[test]
+    fn tables_and_their_variables() {
+        let file = "[providers.anthropic]\nbase_url = 'http://10.0.0.1/v1'\nmodels = ['anthropic/', 'x/y']\n\
+            [providers.my-own]\nbase_url = 'http://10.0.0.2/v1'\napi_keys = ['a', 'b']\nconcurrency = 3\n\
+            timeout_seconds = 9\nhedge_after_ms = 5\nbreaker_failures = 0\n[providers.ollama]";
+        // A vendor's key does not go to another address than the vendor's.
+        let env = [("ANTHROPIC_API_KEY", "vendor"), ("NOUKAI_PROVIDERS_MY_OWN_BASE_URL", "http://10.0.0.3/v1")];
+        let config = load(file, &env, Overrides::default()).unwrap();
+        let [anthropic, own, ollama] = config.models.providers.as_slice() else { panic!("{config:?}") };
+        assert!(anthropic.keys.is_empty());
+        assert_eq!((own.base_url.as_str(), own.keys.len()), ("http://10.0.0.3/v1", 2));
+        assert_eq!((own.concurrency, own.timeout, own.breaker.failures), (Some(3), Duration::from_secs(9), 0));
+        assert_eq!(ollama.base_url, "http://127.0.0.1:11434/v1");
+        assert_eq!(ollama.timeout, Duration::from_secs(config.limits.block_seconds));
+        let env = [("NOUKAI_PROVIDERS_ANTHROPIC_API_KEY", "one, two")];
+        assert_eq!(load(file, &env, Overrides::default()).unwrap().models.providers[0].keys.len(), 2);
     }
 
     #[test]
     fn secrets_are_masked() {
-        let config = load("[provider]\napi_key = 'sk-canary'", &[], Overrides::default()).unwrap();
-        assert!(config.provider.api_key.is_some());
+        let config = load(
+            "[provider]\napi_key = 'sk-canary'\n[providers.mine]\nbase_url = 'http://x'\napi_keys = ['canary-2']",
+            &[],
+            Overrides::default(),
+        )
+        .unwrap();
+        assert_eq!(config.models.providers[0].keys.len(), 1);
         assert!(!config.masked().contains("canary"), "{}", config.masked());
         assert!(!format!("{config:?}").contains("canary"));
         let again: File = toml::from_str(&config.masked()).unwrap();
@@ -580,6 +599,12 @@ mod tests {
             ("[provider]\nbase_url = 'ftp://x'", "base_url"),
             ("[database]\nurl = 'mysql://x'", "database.url"),
             ("[database]\nconnections = 1", "database.connections"),
+            ("[providers.mine]\napi_key = 'x'", "providers.mine"),
+            ("[providers.anthropic]", "ANTHROPIC_API_KEY"),
+            ("[providers.noukai]\nbase_url = 'http://x'", "noukai"),
+            ("[providers.mine]\nbase_url = 'x'", "base_url"),
+            ("[providers.mine]\nurl = 'x'", "url"),
+            ("[egress]\ndeny = ['x']", "deny"),
         ] {
             let error = load(file, &[], Overrides::default()).unwrap_err().to_string();
             assert!(error.contains(part), "{file}: {error}");

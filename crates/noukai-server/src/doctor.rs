@@ -13,6 +13,8 @@ use crate::{config::Config, maintenance, server::is_locked};
 const RELEASED: Date = date!(2026 - 01 - 01);
 /// Seconds that two clocks may differ.
 const SKEW: i64 = 60;
+/// What is said of a model provider.
+const PROVIDER: &str = "provider";
 const MEGABYTE: u64 = 1 << 20;
 /// Free space below which a server soon stops, and below which it is time to act.
 const NO_ROOM: u64 = 200 * MEGABYTE;
@@ -67,9 +69,9 @@ pub async fn doctor(config: &Config) -> Vec<Check> {
     for address in &config.listen {
         checks.push(port(*address, running).await);
     }
-    let asked = ask_provider(config).await;
-    checks.push(clock(OffsetDateTime::now_utc(), newest, asked.as_ref()));
-    checks.push(provider(config, asked));
+    let asked = ask_providers(config).await;
+    checks.push(clock(OffsetDateTime::now_utc(), newest, asked.first().map(|(_, found)| found)));
+    checks.extend(providers(asked));
     checks
 }
 
@@ -157,13 +159,17 @@ async fn port(address: SocketAddr, running: bool) -> Check {
     }
 }
 
-/// What the provider answers, where a key is set.
-async fn ask_provider(config: &Config) -> Option<Probe> {
-    let key = config.provider.api_key.as_ref()?;
-    match Egress::new() {
-        Ok(egress) => Some(probe(&egress, &config.provider.base_url, key).await),
-        Err(error) => Some(Probe::Unreachable(error.to_string())),
+/// What each provider answers, by its name.
+async fn ask_providers(config: &Config) -> Vec<(&str, Probe)> {
+    let egress = match Egress::allowing(&config.models.allow) {
+        Ok(egress) => egress,
+        Err(error) => return vec![("egress", Probe::Unreachable(error.to_string()))],
+    };
+    let mut asked = Vec::new();
+    for provider in &config.models.providers {
+        asked.push((provider.name.as_str(), probe(&egress, provider).await));
     }
+    asked
 }
 
 fn clock(now: OffsetDateTime, newest: Option<OffsetDateTime>, provider: Option<&Probe>) -> Check {
@@ -186,27 +192,26 @@ fn clock(now: OffsetDateTime, newest: Option<OffsetDateTime>, provider: Option<&
     }
 }
 
-fn provider(config: &Config, asked: Option<Probe>) -> Check {
-    const NAME: &str = "provider";
-    let url = &config.provider.base_url;
+fn providers(asked: Vec<(&str, Probe)>) -> Vec<Check> {
+    if asked.is_empty() {
+        let found = "no key is set, so that only noukai/echo is served";
+        return vec![Check::warn(PROVIDER, found, "set NOUKAI_PROVIDER_API_KEY to use models")];
+    }
+    asked.into_iter().map(|(name, found)| provider(name, found)).collect()
+}
+
+fn provider(name: &str, asked: Probe) -> Check {
     match asked {
-        None => Check::warn(
-            NAME,
-            "no key is set, so that only noukai/echo is served",
-            "set NOUKAI_PROVIDER_API_KEY to use models",
-        ),
-        Some(Probe::Ok { .. }) => Check::ok(NAME, format!("{url} takes the key")),
-        Some(Probe::Refused) => {
-            Check::fail(NAME, format!("{url} refuses the key"), "set a valid key for this endpoint")
-        }
-        Some(Probe::Other(status)) => Check::warn(
-            NAME,
-            format!("{url} answers {status} when asked for its models"),
+        Probe::Ok { .. } => Check::ok(PROVIDER, format!("{name} takes the key")),
+        Probe::Refused => Check::fail(PROVIDER, format!("{name} refuses the key"), "set a valid key for this endpoint"),
+        Probe::Other(status) => Check::warn(
+            PROVIDER,
+            format!("{name} answers {status} when asked for its models"),
             "fine where the endpoint lists no models; else check the base URL",
         ),
-        Some(Probe::Unreachable(why)) => Check::fail(
-            NAME,
-            format!("{url} cannot be reached: {why}"),
+        Probe::Unreachable(why) => Check::fail(
+            PROVIDER,
+            format!("{name} cannot be reached: {why}"),
             "check the base URL, the network and the firewall",
         ),
     }

@@ -17,8 +17,8 @@ pub use app::{
     App, AppError, AttemptSelector, BlockTrial, Caller, CodeRunner, EventStream, ExecuteOutcome, FlowAddress, FlowInfo,
     Identity, KeyRequest, Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
 };
-pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
+pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, ModelsConfig, Overrides};
 pub use doctor::{Check, Health, doctor};
 pub use http::document as openapi_document;
 pub use maintenance::{SchemaState, back_up, migrate, schema};
-pub use server::{Metered, Role, Server, StartError, code_runner, is_worker, worker_main};
+pub use server::{Metered, Role, Server, StartError, catalogue, code_runner, is_worker, worker_main};

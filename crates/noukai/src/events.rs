@@ -87,6 +87,8 @@ events! {
         step_id: String,
         /// The new text.
         text: String,
+        /// Whether what came of this step's text before is void, and this begins it anew.
+        restart: bool,
     }
 
     /// One iteration of a leaf in a loop is done.

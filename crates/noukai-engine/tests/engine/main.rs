@@ -13,6 +13,7 @@ mod plan;
 mod property;
 mod recovery;
 mod retries;
+mod shown;
 mod storing;
 mod structured;
 mod support;

@@ -16,7 +16,7 @@ fn user(text: &str) -> Message {
 }
 
 fn assistant(text: &str) -> Message {
-    Message::Assistant { text: Some(text.to_owned()), tool_calls: Vec::new() }
+    Message::Assistant { text: Some(text.to_owned()), tool_calls: Vec::new(), carried: None }
 }
 
 /// All requests of a run with an image and a conversation.

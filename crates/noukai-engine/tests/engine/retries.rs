@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use noukai_engine::ModelErrorKind::{
-    self, KeyRejected, NotAvailable, RateLimited, Refused, ReplyInvalid, Server, Unreachable,
+    self, Declined, Filtered, KeyRejected, NotAvailable, RateLimited, Refused, ReplyInvalid, Server, SetAside,
+    Unreachable,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -97,9 +98,13 @@ async fn a_provider_that_asks_for_too_long_is_not_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn what_would_fail_again_is_not_tried_again() {
-    for (kind, code) in
-        [(Refused, "MODEL_ERROR"), (KeyRejected, "BYOK_KEY_REJECTED"), (NotAvailable, "MODEL_NOT_AVAILABLE")]
-    {
+    for (kind, code) in [
+        (Refused, "MODEL_ERROR"),
+        (Declined, "MODEL_REFUSAL"),
+        (Filtered, "MODEL_CONTENT_FILTERED"),
+        (KeyRejected, "BYOK_KEY_REJECTED"),
+        (NotAvailable, "MODEL_NOT_AVAILABLE"),
+    ] {
         let (ran, took, script) = timed(WITH_FALLBACK, Script::echo().on("ask", [Turn::Fails(kind)])).await;
         let text = ran.text();
         assert!(text.ends_with(&format!("= failed ask {code}: scripted: {kind:?}")), "{text}");
@@ -173,4 +178,35 @@ async fn in_a_loop_each_item_has_its_own_attempts() {
     loop each x2
     = {"each":[{"message":"ask p"},{"message":"ask q"}],"results":[{"message":"ask p"},{"message":"ask q"}],"count":2}
     "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_set_aside_is_not_waited_for_where_another_model_is_there() {
+    let (ran, took, script) = timed(WITH_FALLBACK, Script::echo().on("ask", [Turn::Fails(SetAside)])).await;
+    assert_eq!(ran.result(), json!({"message": "ask"}));
+    assert_eq!((took, asked(&script)), (Duration::ZERO, vec!["test/first".to_owned(), "test/second".to_owned()]));
+    let (ran, _, script) = timed(BLOCK, Script::echo().on("ask", [Turn::Fails(SetAside)])).await;
+    assert_eq!((ran.result(), script.calls()), (json!({"message": "ask"}), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_key_is_tried_at_once_and_is_no_further_attempt_at_the_model() {
+    let locked = [KeyRejected, RateLimited, KeyRejected, RateLimited].map(Turn::Locks);
+    let once = "- {id: ask, llm: {prompt: \"ask\"}, retry: {max_attempts: 1}}";
+    let (ran, took, _) = timed(once, Script::echo().on("ask", locked)).await;
+    assert_eq!((ran.result(), took), (json!({"message": "ask"}), Duration::ZERO));
+    let (ran, _, script) = timed(once, Script::new(|_| Turn::Locks(KeyRejected))).await;
+    assert!(ran.text().contains("BYOK_KEY_REJECTED"), "{}", ran.text());
+    assert_eq!(script.calls(), 17);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_names_its_model_and_provider() {
+    let script = Script::echo().on("ask", [Turn::Fails(Server), Turn::Hangs, Turn::Fails(RateLimited)]);
+    let yaml = "- {id: ask, llm: {model: a/b, fallback_models: [c/d], prompt: \"ask\"}, timeout_ms: 50, retry: {max_attempts: 2}}";
+    let (ran, _, _) = timed(yaml, script).await;
+    let used: Vec<_> =
+        ran.usages().iter().map(|usage| (usage.model.clone().unwrap(), usage.provider.clone())).collect();
+    let by = |model: &str| (model.to_owned(), Some("test".to_owned()));
+    assert_eq!(used, [by("a/b"), by("a/b"), by("c/d"), by("c/d")]);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use noukai_engine::Outcome;
+use noukai_engine::{Outcome, StructuredOutput};
 use serde_json::json;
 
 use crate::support::{Script, Turn, check_run, drive, flow, request_text, spec};
@@ -101,4 +101,20 @@ async fn a_reply_over_the_limit_fails_the_block() {
     "#);
     let script = Arc::new(Script::new(|_| Turn::Text("x".repeat(10_000))));
     drive(spec(&flow(yaml), &json!({})), &script).await.result();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_may_be_asked_by_tool() {
+    let script = Script::echo().structuring(StructuredOutput::Tool);
+    let script = Arc::new(script.on("label", [says(r#"{"label": "bug", "urgent": true}"#)]));
+    let ran = drive(spec(&flow(LABEL), &json!({"message": "hi"})), &script).await;
+    assert_eq!(ran.result(), json!({"label": "bug", "urgent": true}));
+    assert!(script.requests()[0].output.as_ref().unwrap().by_tool);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_cut_off_at_its_tokens_says_so() {
+    let script = Arc::new(Script::new(|_| Turn::Truncated("{\"label\": \"bu")));
+    let ran = drive(spec(&flow(LABEL), &json!({"message": "hi"})), &script).await;
+    assert!(ran.text().contains("it was cut off at its limit of tokens; no JSON"), "{}", ran.text());
 }

@@ -254,7 +254,8 @@ fn answers_have_to_fit_the_calls() {
     ] {
         assert_eq!(check(sent).unwrap_err().0, error);
     }
-    let wire = wire_turns(&[Message::Assistant { text: None, tool_calls: pending.clone() }, turns[0].clone()]);
+    let wire =
+        wire_turns(&[Message::Assistant { text: None, tool_calls: pending.clone(), carried: None }, turns[0].clone()]);
     assert_eq!(wire[0]["toolCalls"], wire[0]["tool_calls"]);
     assert_eq!(
         wire[1],

@@ -12,8 +12,8 @@ pub(crate) use self::sample::value as sample_value;
 
 use async_trait::async_trait;
 use noukai_engine::{
-    DeltaSink, Message, Model, ModelError, ModelErrorKind, ModelInfo, ModelReply, ModelRequest, Tokens, Tool, ToolCall,
-    ToolCallFunction, ToolChoice, ToolChoiceMode,
+    DeltaSink, Message, Model, ModelError, ModelErrorKind, ModelInfo, ModelReply, ModelRequest, StructuredOutput,
+    Tokens, Tool, ToolCall, ToolCallFunction, ToolChoice, ToolChoiceMode,
 };
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
@@ -36,7 +36,12 @@ pub struct Echo;
 #[async_trait]
 impl Model for Echo {
     fn describe(&self, model: &str) -> ModelInfo {
-        ModelInfo { available: check_name(model), image_types: Some(all_image_types()), structured_output: true }
+        ModelInfo {
+            available: check_name(model),
+            image_types: Some(all_image_types()),
+            provider: None,
+            structured_output: StructuredOutput::Native,
+        }
     }
 
     fn default_model(&self) -> &str {
@@ -72,7 +77,14 @@ impl Answer {
             + tool_calls.iter().map(|call| characters(&call.function.arguments)).sum::<u64>();
         let read = request.messages.iter().map(|message| characters(text_of(message))).sum();
         let tokens = Tokens::new(token_count(read), token_count(written));
-        ModelReply { text, tool_calls, tokens, cost: Some(Decimal::ZERO), model: ECHO_MODEL.to_owned() }
+        ModelReply {
+            text,
+            tool_calls,
+            tokens,
+            cost: Some(Decimal::ZERO),
+            model: ECHO_MODEL.to_owned(),
+            ..ModelReply::default()
+        }
     }
 }
 
@@ -193,5 +205,6 @@ fn refused(message: String) -> ModelError {
         provider: Some("noukai".to_owned()),
         status: None,
         retry_after: None,
+        another_key: false,
     }
 }

@@ -1,10 +1,13 @@
 //! The request on the wire: borrowed from the engine's request and written once, with no value tree in between.
 
-use noukai_engine::{Image, Message, ModelRequest, OutputFormat, Tool, ToolCall, ToolChoice};
+use std::borrow::Cow;
+
+use noukai_engine::{Image, Message, ModelRequest, OutputFormat, Tool, ToolCall, ToolChoice, ToolChoiceMode};
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{dialect::Dialect, strict};
+use crate::wire::Outgoing;
 
 /// Config keys that are ours to set, or not meant for a provider.
 const RESERVED: [&str; 11] = [
@@ -29,7 +32,7 @@ pub(crate) struct Body<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     tools: &'a [Tool],
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_choice: Option<&'a ToolChoice>,
+    tool_choice: Option<Choice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<ResponseFormat<'a>>,
     #[serde(skip_serializing_if = "is_false")]
@@ -43,18 +46,19 @@ pub(crate) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    pub(crate) fn new(request: &'a ModelRequest, dialect: &Dialect, stream: bool) -> Self {
+    pub(crate) fn new(outgoing: &Outgoing<'a>, dialect: &Dialect) -> Self {
+        let Outgoing { request, model, stream, .. } = *outgoing;
         Self {
-            model: dialect.model(&request.model),
-            messages: Messages(&request.messages),
+            model,
+            messages: Messages(&request.messages, *dialect),
             tools: &request.tools,
             // Providers refuse a choice among no tools.
-            tool_choice: request.tool_choice.as_ref().filter(|_| !request.tools.is_empty()),
+            tool_choice: choice(request, dialect).filter(|_| !request.tools.is_empty()),
             response_format: request.output.as_ref().map(ResponseFormat::new),
             stream,
-            stream_options: stream.then_some(StreamOptions { include_usage: true }),
+            stream_options: (stream && !dialect.is_mistral).then_some(StreamOptions { include_usage: true }),
             usage: dialect.asks_cost.then_some(UsageOptions { include: true }),
-            config: Config(&request.config),
+            config: Config(&request.config, dialect.renames_max_tokens),
         }
     }
 }
@@ -75,13 +79,14 @@ struct UsageOptions {
 }
 
 /// The block's config without what it may not set.
-struct Config<'a>(&'a Map<String, Value>);
+struct Config<'a>(&'a Map<String, Value>, bool);
 
 impl Serialize for Config<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (key, value) in self.0.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str())) {
-            map.serialize_entry(key, value)?;
+            let renamed = self.1 && key == "max_tokens";
+            map.serialize_entry(if renamed { "max_completion_tokens" } else { key }, value)?;
         }
         map.end()
     }
@@ -108,11 +113,25 @@ impl<'a> ResponseFormat<'a> {
     }
 }
 
-struct Messages<'a>(&'a [Message]);
+/// A choice among tools, or Mistral's word for a forced one.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Choice<'a> {
+    Plain(&'a ToolChoice),
+    Word(&'static str),
+}
+
+fn choice<'a>(request: &'a ModelRequest, dialect: &Dialect) -> Option<Choice<'a>> {
+    let choice = request.tool_choice.as_ref()?;
+    let forced = dialect.is_mistral && *choice == ToolChoice::Mode(ToolChoiceMode::Required);
+    Some(if forced { Choice::Word("any") } else { Choice::Plain(choice) })
+}
+
+struct Messages<'a>(&'a [Message], Dialect);
 
 impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(WireMessage::from))
+        serializer.collect_seq(self.0.iter().map(|message| WireMessage::new(message, &self.1)))
     }
 }
 
@@ -127,27 +146,53 @@ enum WireMessage<'a> {
     },
     Assistant {
         content: Option<&'a str>,
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        tool_calls: &'a [ToolCall],
+        #[serde(skip_serializing_if = "Calls::is_empty")]
+        tool_calls: Calls<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reasoning_details: Option<&'a RawValue>,
     },
     Tool {
-        tool_call_id: &'a str,
+        tool_call_id: Cow<'a, str>,
         content: &'a str,
     },
 }
 
-impl<'a> From<&'a Message> for WireMessage<'a> {
-    fn from(message: &'a Message) -> Self {
+impl<'a> WireMessage<'a> {
+    fn new(message: &'a Message, dialect: &Dialect) -> Self {
         match message {
             Message::System { text } => Self::System { content: text },
             Message::User { text, images } => Self::User { content: Content { text, images } },
-            Message::Assistant { text, tool_calls } => {
+            Message::Assistant { text, tool_calls, carried } => {
                 // Only a turn that calls tools may go without content.
                 let silent = if tool_calls.is_empty() { Some("") } else { None };
-                Self::Assistant { content: text.as_deref().or(silent), tool_calls }
+                let carried = carried.as_ref().filter(|carried| carried.dialect == "openai" && dialect.asks_cost);
+                Self::Assistant {
+                    content: text.as_deref().or(silent),
+                    tool_calls: Calls(tool_calls, *dialect),
+                    reasoning_details: carried.and_then(|carried| serde_json::from_str(carried.data.as_str()?).ok()),
+                }
             }
-            Message::Tool { call_id, content, .. } => Self::Tool { tool_call_id: call_id, content },
+            Message::Tool { call_id, content, .. } => Self::Tool { tool_call_id: dialect.call_id(call_id), content },
         }
+    }
+}
+
+/// Calls, under ids that the host takes.
+struct Calls<'a>(&'a [ToolCall], Dialect);
+
+impl Calls<'_> {
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Calls<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.1.is_mistral {
+            return self.0.serialize(serializer);
+        }
+        let renamed = |call: &ToolCall| ToolCall { id: self.1.call_id(&call.id).into_owned(), ..call.clone() };
+        serializer.collect_seq(self.0.iter().map(renamed))
     }
 }
 

@@ -3,41 +3,20 @@
 
 use std::fmt;
 
-use noukai_engine::{ModelErrorKind, Tokens, ToolCall, ToolCallFunction};
-use rust_decimal::Decimal;
+use noukai_engine::{ModelErrorKind, TokenDetails};
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, SeqAccess, Visitor},
+    de::{SeqAccess, Visitor},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
-use super::{fault::Fault, few::Few};
-use crate::money;
+use crate::{
+    money,
+    wire::{Fault, Few, Reply, count, tool_call},
+};
 
-/// No reply has more tokens than this; larger counts are cut.
-const MOST_TOKENS: u64 = 1_000_000_000_000;
-
-/// What a provider answered.
-#[derive(Debug, Default)]
-pub(super) struct Reply {
-    pub(super) text: Option<String>,
-    pub(super) tool_calls: Vec<ToolCall>,
-    pub(super) tokens: Tokens,
-    /// Whether the provider counted tokens at all.
-    pub(super) counted: bool,
-    pub(super) cost: Option<Decimal>,
-    pub(super) model: Option<String>,
-}
-
-impl Reply {
-    pub(super) fn count(&mut self, usage: &Usage<'_>) {
-        let [prompt, completion] =
-            [usage.prompt_tokens, usage.completion_tokens].map(|count| count.unwrap_or(0).min(MOST_TOKENS));
-        self.tokens = Tokens::new(prompt, completion);
-        self.counted = true;
-        self.cost = usage.cost.and_then(|cost| money::amount(cost.get()));
-    }
-}
+/// Bytes of what is kept to be sent back.
+const MOST_CARRIED: usize = 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Completion<'a> {
@@ -63,6 +42,8 @@ struct WireReply {
     content: Option<Text>,
     refusal: Option<String>,
     tool_calls: Option<Few<WireCall>>,
+    /// OpenRouter's, which some models want back.
+    reasoning_details: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -82,9 +63,44 @@ struct WireFunction {
 pub(super) struct Usage<'a> {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek's name for cached tokens.
+    prompt_cache_hit_tokens: Option<u64>,
     /// The number as written: a float would round it.
     #[serde(borrow)]
     cost: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct CompletionDetails {
+    reasoning_tokens: Option<u64>,
+}
+
+impl Usage<'_> {
+    pub(super) fn tell(&self, reply: &mut Reply) {
+        let (prompt, mut completion) = (count(self.prompt_tokens), count(self.completion_tokens));
+        let read = self.prompt_tokens_details.as_ref();
+        let reasoning = count(self.completion_tokens_details.as_ref().and_then(|details| details.reasoning_tokens));
+        // xAI counts thoughts beside the completion, others within it; the total tells.
+        if reasoning > 0 && self.total_tokens == Some(prompt + completion + reasoning) {
+            completion += reasoning;
+        }
+        let details = TokenDetails {
+            cached: count(read.and_then(|details| details.cached_tokens).or(self.prompt_cache_hit_tokens)),
+            cache_written: count(read.and_then(|details| details.cache_write_tokens)),
+            reasoning,
+        };
+        reply.count(prompt, completion, details);
+        reply.cost = self.cost.and_then(|cost| money::amount(cost.get()));
+    }
 }
 
 /// Reads a whole reply.
@@ -98,7 +114,7 @@ pub(super) fn parse(data: &[u8]) -> Result<Reply, Fault> {
     let mut reply = from_choice(choice)?;
     reply.model = completion.model;
     if let Some(usage) = &completion.usage {
-        reply.count(usage);
+        usage.tell(&mut reply);
     }
     Ok(reply)
 }
@@ -107,7 +123,7 @@ fn from_choice(choice: Choice<'_>) -> Result<Reply, Fault> {
     if let Some(error) = choice.error {
         return Err(Fault::in_reply(error));
     }
-    check_finish(choice.finish_reason.as_deref())?;
+    let truncated = check_finish(choice.finish_reason.as_deref())?;
     let message = choice.message.ok_or_else(|| Fault::invalid("the provider's reply has no message"))?;
     check_refusal(message.refusal.as_deref())?;
     let calls = message.tool_calls.into_iter().flat_map(|calls| calls.0);
@@ -117,39 +133,33 @@ fn from_choice(choice: Choice<'_>) -> Result<Reply, Fault> {
     Ok(Reply {
         text: message.content.map(|text| text.0),
         tool_calls: tool_calls.collect::<Result<_, _>>()?,
+        truncated,
+        carried: message.reasoning_details.and_then(|details| kept(details.get())),
         ..Reply::default()
     })
 }
 
-/// A call whose arguments are JSON, whatever the model wrote.
-pub(super) fn tool_call(id: String, name: String, arguments: String) -> Result<ToolCall, Fault> {
-    let arguments = if arguments.trim().is_empty() { "{}".to_owned() } else { arguments };
-    if name.is_empty() {
-        return Err(Fault::invalid("the provider's reply has a tool call without a name"));
-    }
-    if serde_json::from_str::<IgnoredAny>(&arguments).is_err() {
-        return Err(Fault::invalid("the model called a tool with arguments that are not JSON"));
-    }
-    Ok(ToolCall { id, kind: "function".to_owned(), function: ToolCallFunction { name, arguments } })
+/// A list as text, as it came: as values it would take many times its size.
+pub(super) fn kept(list: &str) -> Option<Value> {
+    let fits = list.starts_with('[') && list.len() <= MOST_CARRIED;
+    fits.then(|| Value::String(list.to_owned()))
 }
 
-/// Some reasons to stop are refusals.
-pub(super) fn check_finish(reason: Option<&str>) -> Result<(), Fault> {
+/// Some reasons to stop are refusals. True where the reply was cut off.
+pub(super) fn check_finish(reason: Option<&str>) -> Result<bool, Fault> {
     match reason {
-        Some("content_filter") => {
-            Err(Fault::new(ModelErrorKind::Refused, "the provider's content filter stopped the reply"))
+        Some("content_filter") => Err(Reply::filtered("")),
+        Some("error" | "insufficient_system_resource") => {
+            Err(Fault::new(ModelErrorKind::Server, "the provider stopped the reply with an error"))
         }
-        Some("error") => Err(Fault::new(ModelErrorKind::Server, "the provider stopped the reply with an error")),
-        _ => Ok(()),
+        Some("length" | "model_length") => Ok(true),
+        _ => Ok(false),
     }
 }
 
 /// A refusal is no answer.
 pub(super) fn check_refusal(refusal: Option<&str>) -> Result<(), Fault> {
-    match refusal.filter(|text| !text.is_empty()) {
-        Some(text) => Err(Fault::new(ModelErrorKind::Refused, format!("the model refused: {text}"))),
-        None => Ok(()),
-    }
+    refusal.filter(|text| !text.is_empty()).map_or(Ok(()), |text| Err(Reply::declined(text)))
 }
 
 /// Text as a string, or as parts of which those without text are passed over.

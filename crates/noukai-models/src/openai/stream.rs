@@ -1,36 +1,13 @@
 //! A streamed reply: events in, text out as it comes, the whole reply at the end.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use noukai_engine::DeltaSink;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use super::{
-    fault::Fault,
-    few::{Few, MOST},
-    incoming::Incoming,
-    reply::{Reply, Text, Usage, check_finish, check_refusal, tool_call},
-    sse::Events,
-};
-
-/// How long to wait, once all is said, for the end of the body, without which the connection cannot be used again.
-const LAST_WAIT: Duration = Duration::from_millis(20);
-
-/// Reads a stream to its end.
-pub(super) async fn read(incoming: &mut Incoming, deltas: &dyn DeltaSink) -> Result<Reply, Fault> {
-    let mut events = Events::default();
-    let mut gathered = Gathered::default();
-    while let Some(bytes) = incoming.next().await? {
-        events.push(&bytes, |data| gathered.event(data, deltas))?;
-        if gathered.done {
-            let _ = tokio::time::timeout(LAST_WAIT, incoming.next()).await;
-            return gathered.into_reply();
-        }
-    }
-    events.finish(|data| gathered.event(data, deltas))?;
-    gathered.into_reply()
-}
+use super::reply::{Text, Usage, check_finish, check_refusal, kept};
+use crate::wire::{Fault, Few, Gather, MOST, Reply, join_text, tool_call};
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
@@ -58,6 +35,10 @@ struct Delta {
     content: Option<Text>,
     refusal: Option<String>,
     tool_calls: Option<Few<CallDelta>>,
+    /// That the model thinks is all that counts.
+    reasoning: Option<IgnoredAny>,
+    reasoning_content: Option<IgnoredAny>,
+    reasoning_details: Option<Few<Box<RawValue>>>,
 }
 
 #[derive(Deserialize)]
@@ -75,8 +56,12 @@ struct FunctionDelta {
 
 /// The reply so far.
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
     reply: Reply,
+    /// OpenRouter's, in pieces.
+    reasoning: String,
+    /// The model has said or thought something.
+    begun: bool,
     refusal: String,
     calls: BTreeMap<u32, PartialCall>,
     /// The call begun last, for providers that number none.
@@ -94,12 +79,16 @@ struct PartialCall {
     arguments: String,
 }
 
-impl Gathered {
+impl Gather for Gathered {
+    fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+
     fn event(&mut self, data: &[u8], deltas: &dyn DeltaSink) -> Result<(), Fault> {
-        let data = data.trim_ascii();
-        if self.done || data.is_empty() {
-            return Ok(());
-        }
         if data == b"[DONE]" {
             self.done = true;
             return Ok(());
@@ -109,13 +98,27 @@ impl Gathered {
             return Err(Fault::in_reply(error));
         }
         if let Some(usage) = &chunk.usage {
-            self.reply.count(usage);
+            usage.tell(&mut self.reply);
         }
         self.reply.model = self.reply.model.take().or(chunk.model);
         let first = chunk.choices.into_iter().flat_map(|choices| choices.0).filter(|choice| choice.index == 0);
         first.into_iter().try_for_each(|choice| self.choice(choice, deltas))
     }
 
+    fn finish(self: Box<Self>) -> Result<Reply, Fault> {
+        let mut this = *self;
+        if !this.done && !this.finished {
+            return Err(Fault::invalid("the provider's stream ended before the reply did"));
+        }
+        check_refusal(Some(&this.refusal))?;
+        let calls = this.calls.into_values().map(|call| tool_call(call.id, call.name, call.arguments));
+        this.reply.tool_calls = calls.collect::<Result<_, _>>()?;
+        this.reply.carried = kept(&(this.reasoning + "]"));
+        Ok(this.reply)
+    }
+}
+
+impl Gathered {
     fn choice(&mut self, choice: Choice<'_>, deltas: &dyn DeltaSink) -> Result<(), Fault> {
         if let Some(error) = choice.error {
             return Err(Fault::in_reply(error));
@@ -123,7 +126,7 @@ impl Gathered {
         if let Some(delta) = choice.delta {
             self.delta(delta, deltas)?;
         }
-        check_finish(choice.finish_reason.as_deref())?;
+        self.reply.truncated |= check_finish(choice.finish_reason.as_deref())?;
         self.finished |= choice.finish_reason.is_some();
         Ok(())
     }
@@ -131,9 +134,15 @@ impl Gathered {
     fn delta(&mut self, delta: Delta, deltas: &dyn DeltaSink) -> Result<(), Fault> {
         if let Some(Text(text)) = delta.content {
             if !text.is_empty() {
+                self.begun = true;
                 deltas.text(&text);
             }
-            self.reply.text.get_or_insert_default().push_str(&text);
+            join_text(&mut self.reply.text, &text);
+        }
+        self.begun |= delta.tool_calls.is_some() || delta.reasoning.is_some() || delta.reasoning_content.is_some();
+        for piece in delta.reasoning_details.iter().flat_map(|details| &details.0) {
+            self.reasoning.push(if self.reasoning.is_empty() { '[' } else { ',' });
+            self.reasoning.push_str(piece.get());
         }
         self.refusal.push_str(delta.refusal.as_deref().unwrap_or_default());
         delta.tool_calls.into_iter().flat_map(|calls| calls.0).try_for_each(|call| self.call(call))
@@ -163,15 +172,5 @@ impl Gathered {
         let goes_on =
             self.calls.get(&self.last_call).is_none_or(|call| id.is_none_or(|id| id.is_empty() || id == call.id));
         if goes_on { self.last_call } else { self.last_call.saturating_add(1) }
-    }
-
-    fn into_reply(mut self) -> Result<Reply, Fault> {
-        if !self.done && !self.finished {
-            return Err(Fault::invalid("the provider's stream ended before the reply did"));
-        }
-        check_refusal(Some(&self.refusal))?;
-        let calls = self.calls.into_values().map(|call| tool_call(call.id, call.name, call.arguments));
-        self.reply.tool_calls = calls.collect::<Result<_, _>>()?;
-        Ok(self.reply)
     }
 }

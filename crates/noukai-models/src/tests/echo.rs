@@ -39,7 +39,7 @@ fn called(reply: &ModelReply) -> Option<(&str, &str)> {
 async fn it_answers_with_the_last_user_text() {
     let mut request = request(ECHO_MODEL, "first");
     request.messages.insert(0, Message::System { text: "system".to_owned() });
-    request.messages.push(Message::Assistant { text: Some("between".to_owned()), tool_calls: vec![] });
+    request.messages.push(Message::Assistant { text: Some("between".to_owned()), tool_calls: vec![], carried: None });
     let url = "https://example.com/a.gif".to_owned();
     let images = vec![Image { url, mime_type: "image/gif".to_owned() }];
     request.messages.push(Message::User { text: "last words".to_owned(), images });
@@ -76,7 +76,7 @@ async fn it_calls_the_first_tool_until_it_has_answered() {
     let reply = echo(&request).await;
     assert_eq!(reply.text, None);
     assert_eq!(called(&reply), Some(("weather", r#"{"city":"Paris"}"#)));
-    request.messages.push(Message::Assistant { text: None, tool_calls: reply.tool_calls });
+    request.messages.push(Message::Assistant { text: None, tool_calls: reply.tool_calls, carried: None });
     request.messages.push(result("sunny"));
     let reply = echo(&request).await;
     assert!(reply.tool_calls.is_empty());

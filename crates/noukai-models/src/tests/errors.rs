@@ -18,11 +18,12 @@ async fn error(answer: Answer) -> ModelError {
 
 #[tokio::test]
 async fn each_status_has_its_kind() {
-    use ModelErrorKind::{KeyRejected, NotAvailable, RateLimited, Refused, Server};
+    use ModelErrorKind::{Filtered, KeyRejected, NotAvailable, RateLimited, Refused, Server};
     let body = |code: &str| json!({"error": {"message": "said so", "type": "some_error", "code": code}});
     for (status, code, kind) in [
         (400, "bad", Refused),
         (400, "model_not_found", NotAvailable),
+        (400, "content_filter", Filtered),
         (401, "invalid_api_key", KeyRejected),
         (402, "credits", Refused),
         (403, "", KeyRejected),
@@ -62,7 +63,7 @@ async fn error_bodies_come_in_many_shapes() {
     let openrouter = json!({"error": {"message": "x/y is not a valid model ID", "code": 400}});
     assert_eq!(error(Answer::of(400, "application/json", openrouter)).await.kind, ModelErrorKind::NotAvailable);
     let flagged = json!({"error": {"message": "flagged", "code": 403, "metadata": {"reasons": ["x"]}}});
-    assert_eq!(error(Answer::of(403, "application/json", flagged)).await.kind, ModelErrorKind::Refused);
+    assert_eq!(error(Answer::of(403, "application/json", flagged)).await.kind, ModelErrorKind::Filtered);
 }
 
 #[tokio::test]

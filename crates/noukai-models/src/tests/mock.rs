@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -24,7 +24,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::{Egress, OpenAiCompatible, ProviderConfig, Secret};
+use crate::{Catalogue, Egress, Models, Provider, ProviderConfig, Secret};
 
 pub(super) const CANARY: &str = "canary-4b1d-9f3e77aa51c2-end";
 
@@ -32,6 +32,7 @@ pub(super) const CANARY: &str = "canary-4b1d-9f3e77aa51c2-end";
 #[derive(Clone)]
 pub(super) struct Asked {
     pub(super) path: String,
+    pub(super) query: Option<String>,
     pub(super) headers: HeaderMap,
     pub(super) body: Value,
 }
@@ -84,7 +85,6 @@ impl Answer {
 /// A running mock; it ends with the test's runtime.
 pub(super) struct Mock {
     pub(super) url: String,
-    answer: Answer,
     pub(super) asked: Arc<Mutex<Vec<Asked>>>,
     /// How many connections it was reached over.
     pub(super) connections: Arc<AtomicUsize>,
@@ -92,6 +92,11 @@ pub(super) struct Mock {
 
 impl Mock {
     pub(super) async fn start(answer: Answer) -> Self {
+        Self::scripted(vec![answer]).await
+    }
+
+    /// Answers in turn, then the last answer for ever.
+    pub(super) async fn scripted(answers: Vec<Answer>) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -100,13 +105,13 @@ impl Mock {
         let listener = listener.tap_io(move |_| {
             count.fetch_add(1, Ordering::Relaxed);
         });
-        let mock = Self { url, answer, asked, connections };
-        let app = Router::new().fallback(answer_all).with_state((mock.answer.clone(), Arc::clone(&mock.asked)));
+        let app = Router::new().fallback(answer_all).with_state((Arc::new(answers), Arc::clone(&asked)));
         tokio::spawn(async move { axum::serve(listener, app).await });
-        mock
+        Self { url, asked, connections }
     }
 
-    pub(super) fn provider(&self) -> OpenAiCompatible {
+    /// A port with this provider alone, which serves all models.
+    pub(super) fn provider(&self) -> Models {
         provider(self.config())
     }
 
@@ -119,23 +124,38 @@ impl Mock {
     }
 }
 
-type Shared = (Answer, Arc<Mutex<Vec<Asked>>>);
+type Shared = (Arc<Vec<Answer>>, Arc<Mutex<Vec<Asked>>>);
 
-async fn answer_all(State((answer, asked)): State<Shared>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer_all(State((answers, asked)): State<Shared>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    asked.lock().push(Asked { path: uri.path().to_owned(), headers, body });
+    let query = uri.query().map(str::to_owned);
+    let mut asked = asked.lock();
+    asked.push(Asked { path: uri.path().to_owned(), query, headers, body });
+    let answer = answers.get(asked.len() - 1).or(answers.last()).cloned().unwrap();
     answer.into_response()
 }
 
 pub(super) fn config(url: &str) -> ProviderConfig {
-    let mut config = ProviderConfig::at(url, Secret::new(CANARY));
+    let mut config = ProviderConfig::for_all(url, Secret::new(CANARY));
     config.name = "mock".to_owned();
     config.timeout = Duration::from_secs(20);
     config
 }
 
-pub(super) fn provider(config: ProviderConfig) -> OpenAiCompatible {
-    OpenAiCompatible::new(config, Egress::new().unwrap()).unwrap()
+pub(super) fn provider(config: ProviderConfig) -> Models {
+    models(vec![config])
+}
+
+/// One for all tests: it takes its time to make. No two tests share a server, so they share no connection.
+fn egress() -> Egress {
+    static EGRESS: LazyLock<Egress> = LazyLock::new(|| Egress::new().unwrap());
+    EGRESS.clone()
+}
+
+pub(super) fn models(configs: Vec<ProviderConfig>) -> Models {
+    let catalogue = Arc::new(Catalogue::built_in());
+    let new = |config| Provider::new(config, egress(), catalogue.clone()).unwrap();
+    Models::new(configs.into_iter().map(new).collect(), None, catalogue.clone())
 }
 
 /// A server that reads a request, writes these bytes and hangs up; or says nothing at all.

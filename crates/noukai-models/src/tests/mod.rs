@@ -1,11 +1,16 @@
 //! Tests of the providers as the engine sees them, against servers that speak the true wire format.
 
+mod anthropic;
 mod echo;
+mod egress;
 mod errors;
+mod family;
+mod gemini;
 mod hostile;
 mod mock;
 mod replies;
 mod requests;
+mod resilience;
 mod router;
 mod samples;
 mod streams;
@@ -35,7 +40,16 @@ fn tool(name: &str, parameters: Value) -> noukai_engine::Tool {
 }
 
 fn output(schema: Value) -> Option<noukai_engine::OutputFormat> {
-    Some(noukai_engine::OutputFormat { name: "out".to_owned(), schema: schema.into() })
+    Some(noukai_engine::OutputFormat { name: "out".to_owned(), schema: schema.into(), by_tool: false })
+}
+
+fn forced(name: &str) -> noukai_engine::ToolChoice {
+    serde_json::from_value(json!({"type": "function", "function": {"name": name}})).unwrap()
+}
+
+fn call(id: &str, name: &str, arguments: &str) -> noukai_engine::ToolCall {
+    let function = noukai_engine::ToolCallFunction { name: name.to_owned(), arguments: arguments.to_owned() };
+    noukai_engine::ToolCall { id: id.to_owned(), kind: "function".to_owned(), function }
 }
 
 #[derive(Default)]

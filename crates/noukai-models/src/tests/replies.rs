@@ -79,11 +79,11 @@ async fn tool_calls_get_ids_and_arguments() {
 #[tokio::test]
 async fn refusals_are_no_answers() {
     let refused = reply("a/b", completion(json!({"content": null, "refusal": "I cannot"}))).await.unwrap_err();
-    assert_eq!(refused.kind, ModelErrorKind::Refused);
+    assert_eq!(refused.kind, ModelErrorKind::Declined);
     assert!(refused.message.contains("I cannot"));
     let mut filtered = completion(json!({"content": ""}));
     filtered["choices"][0]["finish_reason"] = json!("content_filter");
-    assert_eq!(reply("a/b", filtered).await.unwrap_err().kind, ModelErrorKind::Refused);
+    assert_eq!(reply("a/b", filtered).await.unwrap_err().kind, ModelErrorKind::Filtered);
     let mut cut = completion(json!({"content": "half"}));
     cut["choices"][0]["finish_reason"] = json!("length");
     assert_eq!(reply("a/b", cut).await.unwrap().text.as_deref(), Some("half"));

@@ -9,12 +9,17 @@ use super::{
     output, request, tool,
 };
 use crate::{
-    ProviderConfig, Secret,
+    Catalogue, Egress, Provider, ProviderConfig, Secret,
     openai::{Body, Dialect},
+    wire::Outgoing,
 };
 
 fn body(request: &noukai_engine::ModelRequest, host: &str, stream: bool) -> Value {
-    serde_json::to_value(Body::new(request, &Dialect::of(host), stream)).unwrap()
+    serde_json::to_value(Body::new(&outgoing(request, stream), &Dialect::of("mock", host))).unwrap()
+}
+
+fn outgoing(request: &noukai_engine::ModelRequest, stream: bool) -> Outgoing<'_> {
+    Outgoing { request, model: &request.model, max_output: None, stream }
 }
 
 #[test]
@@ -36,10 +41,10 @@ fn every_kind_of_turn_has_its_shape() {
         Message::System { text: "be brief".to_owned() },
         Message::User { text: "see".to_owned(), images: vec![image.clone()] },
         Message::User { text: String::new(), images: vec![image] },
-        Message::Assistant { text: None, tool_calls: vec![call] },
+        Message::Assistant { text: None, tool_calls: vec![call], carried: None },
         Message::Tool { call_id: "call_1".to_owned(), name: Some("look".to_owned()), content: "seen".to_owned() },
-        Message::Assistant { text: Some("done".to_owned()), tool_calls: vec![] },
-        Message::Assistant { text: None, tool_calls: vec![] },
+        Message::Assistant { text: Some("done".to_owned()), tool_calls: vec![], carried: None },
+        Message::Assistant { text: None, tool_calls: vec![], carried: None },
     ];
     let image = json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}});
     assert_eq!(
@@ -73,7 +78,7 @@ fn config_passes_but_cannot_take_over() {
             "temperature": 0.2, "max_tokens": 5, "provider": {"order": ["x"]},
         })
     );
-    let text = serde_json::to_string(&Body::new(&request, &Dialect::of("localhost"), true)).unwrap();
+    let text = serde_json::to_string(&Body::new(&outgoing(&request, true), &Dialect::of("mock", "localhost"))).unwrap();
     assert_eq!(text.matches("\"stream\"").count(), 1);
 }
 
@@ -85,11 +90,9 @@ fn hosts_differ_in_little() {
     assert_eq!(openrouter["usage"], json!({"include": true}));
     assert_eq!(openrouter["stream_options"], json!({"include_usage": true}));
     let openai = body(&request, "api.openai.com", false);
-    assert_eq!(openai["model"], "gpt-4o");
     assert_eq!(openai.get("usage"), None);
     for host in ["notopenrouter.ai", "openrouter.ai.evil.example", "evilapi.openai.com.example"] {
         assert_eq!(body(&request, host, false).get("usage"), None, "{host}");
-        assert_eq!(body(&request, host, false)["model"], "openai/gpt-4o", "{host}");
     }
 }
 
@@ -155,7 +158,7 @@ async fn the_key_goes_in_one_header_to_the_right_path() {
     assert_eq!(asked.headers.get("accept-encoding"), None);
 
     let mut config = mock.config();
-    config.api_key = Secret::default();
+    config.keys.clear();
     config.base_url.push('/');
     super::mock::provider(config).complete(&request("a/b", "hi"), None).await.unwrap();
     assert_eq!(mock.last().headers.get("authorization"), None);
@@ -165,13 +168,19 @@ async fn the_key_goes_in_one_header_to_the_right_path() {
 #[test]
 fn configurations_that_cannot_work_are_refused() {
     let new = |url: &str, key: &str| {
-        crate::OpenAiCompatible::new(ProviderConfig::at(url, Secret::new(key)), crate::Egress::new().unwrap())
+        let config = ProviderConfig::for_all(url, Secret::new(key));
+        Provider::new(config, Egress::new().unwrap(), Catalogue::built_in().into())
     };
     for url in ["", "openrouter.ai", "ftp://a/v1", "https://user:pw@a/v1", "https://a/v1?x=1", "https://a/v1#x"] {
         assert!(new(url, "key").is_err(), "{url}");
     }
     let error = new("https://a/v1", "canary\nkey").unwrap_err();
     assert!(!format!("{error} {error:?}").contains("canary"));
-    assert_eq!(ProviderConfig::openrouter(Secret::default()).name, "openrouter");
-    assert_eq!(ProviderConfig::at("https://api.openai.com/v1", Secret::default()).name, "openai");
+    for (url, name) in [
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("https://api.openai.com/v1", "openai"),
+        ("https://models.example/v1", "models.example"),
+    ] {
+        assert_eq!(ProviderConfig::for_all(url, Secret::default()).name, name);
+    }
 }

@@ -110,8 +110,8 @@ async fn errors_and_refusals_inside_a_stream() {
         (json!({"error": {"message": "overloaded", "code": 503}}), ModelErrorKind::Server),
         (json!({"error": {"message": "slow", "code": "rate_limit_exceeded"}}), ModelErrorKind::RateLimited),
         (json!({"error": "plain"}), ModelErrorKind::Server),
-        (delta(json!({"refusal": "I cannot"}), Some("stop")), ModelErrorKind::Refused),
-        (delta(json!({}), Some("content_filter")), ModelErrorKind::Refused),
+        (delta(json!({"refusal": "I cannot"}), Some("stop")), ModelErrorKind::Declined),
+        (delta(json!({}), Some("content_filter")), ModelErrorKind::Filtered),
     ];
     for (chunk, kind) in cases {
         let (got, pieces) = stream(Answer::sse(events(&[begun.clone(), chunk]))).await;

@@ -152,6 +152,7 @@ fn read_turn(index: usize, turn: &ChatMessage) -> Result<Message, AppError> {
         "assistant" => Ok(Message::Assistant {
             text: (!text.is_empty()).then_some(text),
             tool_calls: turn.tool_calls.clone().unwrap_or_default(),
+            carried: None,
         }),
         "tool" => {
             let call_id = turn.tool_call_id.clone().ok_or_else(|| {

@@ -81,7 +81,8 @@ impl Drop for Watching {
 impl Queue {
     fn push(&mut self, shown: Shown) {
         match &shown.event {
-            StreamEvent::StepDelta { step_id, text } => {
+            StreamEvent::StepDelta { restart: true, .. } => self.restart(shown),
+            StreamEvent::StepDelta { step_id, text, .. } => {
                 if !self.lengthen(step_id, text) {
                     self.push_text(shown);
                 }
@@ -100,6 +101,20 @@ impl Queue {
             text.push_str(more);
         }
         true
+    }
+
+    /// What waits of the step's text is void. The event itself is never dropped: without it, what follows would be taken
+    /// for more of the old text.
+    fn restart(&mut self, mut shown: Shown) {
+        let StreamEvent::StepDelta { step_id: step, .. } = &shown.event else { return };
+        self.events
+            .retain(|waiting| !matches!(&waiting.event, StreamEvent::StepDelta { step_id, .. } if step_id == step));
+        self.text = self.events.iter().map(Shown::text_takes).sum();
+        if let (true, Some((_, text))) = (self.text + shown.text_takes() > TEXT_KEPT, shown.as_text()) {
+            text.clear();
+        }
+        self.text += shown.text_takes();
+        self.events.push_back(shown);
     }
 
     fn push_text(&mut self, shown: Shown) {
@@ -186,7 +201,7 @@ impl Shown {
     /// The step and the text, where it is text.
     fn as_text(&mut self) -> Option<(&str, &mut String)> {
         match &mut self.event {
-            StreamEvent::StepDelta { step_id, text } => Some((step_id, text)),
+            StreamEvent::StepDelta { step_id, text, .. } => Some((step_id, text)),
             _ => None,
         }
     }
@@ -214,7 +229,7 @@ mod tests {
     use super::*;
 
     fn delta(step: &str, text: &str) -> StreamEvent {
-        StreamEvent::StepDelta { step_id: step.to_owned(), text: text.to_owned() }
+        StreamEvent::StepDelta { step_id: step.to_owned(), text: text.to_owned(), restart: false }
     }
 
     fn progress(loop_index: u32) -> StreamEvent {
@@ -247,6 +262,26 @@ mod tests {
             observer.show_now(delta("a", "3"));
         });
         assert_eq!(events.await, [delta("a", "12"), delta("b", "xy"), loop_completed(), delta("a", "3")]);
+    }
+
+    #[tokio::test]
+    async fn text_that_begins_anew_voids_what_waits_of_its_step() {
+        let restart =
+            |text: &str| StreamEvent::StepDelta { step_id: "a".to_owned(), text: text.to_owned(), restart: true };
+        let events = late(|observer| {
+            observer.show_now(delta("a", "old"));
+            observer.show_now(delta("b", "x"));
+            observer.show(stored(), vec![(1, loop_completed())]);
+            observer.show_now(delta("a", "older"));
+            observer.show_now(restart("new"));
+            observer.show_now(delta("a", "er"));
+        });
+        assert_eq!(events.await, [delta("b", "x"), loop_completed(), restart("newer")]);
+        let full = late(|observer| {
+            observer.show_now(delta("b", &"x".repeat(TEXT_KEPT - PIECE)));
+            observer.show_now(restart("new"));
+        });
+        assert_eq!(full.await.last(), Some(&restart("")));
     }
 
     #[tokio::test]

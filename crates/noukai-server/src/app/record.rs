@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use noukai_api::{RunSummary, StepError, StreamEvent, Tokens, ToolCall};
+use noukai_api::{RunSummary, StepError, StreamEvent, TokenDetails, Tokens, ToolCall};
 use noukai_engine::{Event, Usage};
 use noukai_flow::{Flow, LeafInfo};
 use noukai_models::decimal_text;
@@ -177,14 +177,27 @@ pub(crate) struct Used {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
+    #[serde(default, skip_serializing_if = "TokenDetails::is_empty")]
+    pub details: TokenDetails,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hedged: bool,
 }
 
 impl From<Usage> for Used {
     fn from(usage: Usage) -> Self {
-        Self { model: usage.model, tokens: usage.tokens, cost_usd: usage.cost.as_ref().map(decimal_text) }
+        Self {
+            model: usage.model,
+            provider: usage.provider,
+            tokens: usage.tokens,
+            details: usage.details,
+            cost_usd: usage.cost.as_ref().map(decimal_text),
+            hedged: usage.hedged,
+        }
     }
 }
 

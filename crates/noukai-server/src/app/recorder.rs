@@ -155,13 +155,13 @@ impl EventSink for Recorder {
         }
     }
 
-    fn delta(&self, leaf: usize, text: &str) {
+    fn delta(&self, leaf: usize, text: &str, restart: bool) {
         let Some(observer) = &self.observer else { return };
         let mut held = self.held.lock();
         // What comes before the text must be shown before it.
         self.flush(&mut held, false);
         let step_id = self.target.flow.leaves[leaf].id.to_string();
-        observer.show_now(noukai_api::StreamEvent::StepDelta { step_id, text: text.to_owned() });
+        observer.show_now(noukai_api::StreamEvent::StepDelta { step_id, text: text.to_owned(), restart });
     }
 }
 

@@ -121,9 +121,9 @@ impl App {
         let pause = self.store().pause(run.project_id, run.id).await?;
         let pause = pause.and_then(|text| serde_json::from_str::<ToolPause>(&text).ok());
         Ok(pause.map(|pause| Used {
-            model: None,
             tokens: Some(pause.tokens),
             cost_usd: pause.cost.as_ref().map(decimal_text),
+            ..Used::default()
         }))
     }
 

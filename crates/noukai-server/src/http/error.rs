@@ -138,6 +138,8 @@ pub(super) const fn status(code: ErrorCode) -> StatusCode {
         | E::ModelError
         | E::ModelUnreachable
         | E::ModelRateLimited
+        | E::ModelRefusal
+        | E::ModelContentFiltered
         | E::ModelReplyInvalid
         | E::OutputSchemaMismatch
         | E::TemplateError

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn shown(seq: Option<u64>, text: &str) -> SeqEvent {
-        let event = StreamEvent::StepDelta { step_id: "s1".to_owned(), text: text.to_owned() };
+        let event = StreamEvent::StepDelta { step_id: "s1".to_owned(), text: text.to_owned(), restart: false };
         SeqEvent { seq, execution_id: Arc::from("run-1"), event }
     }
 

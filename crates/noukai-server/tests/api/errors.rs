@@ -1,6 +1,6 @@
 //! The error table, row by row, and the order of checks. A refusal leaves nothing behind.
 
-use noukai_models::Secret;
+use noukai_models::{ProviderConfig, Secret};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -287,9 +287,7 @@ async fn a_provider_that_refuses_its_key_is_named_without_the_key() {
     let base_url = format!("http://{}/v1", listener.local_addr().expect("an address"));
     let provider = tokio::spawn(async move { axum::serve(listener, refusal).await });
     let server = TestServer::with(|config| {
-        config.provider.base_url = base_url;
-        config.provider.api_key = Some(Secret::new("sk-canary-1234".to_owned()));
-        config.provider.default_model = Some("openai/gpt-4o-mini".to_owned());
+        config.models.providers = vec![ProviderConfig::for_all(base_url, Secret::new("sk-canary-1234"))];
     })
     .await;
     let reply = server.post("/seq/acme/demo/echo/execute", &json!({"message": "x"})).send().await;

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::post};
 use futures::future::join_all;
-use noukai_models::Secret;
+use noukai_models::{ProviderConfig, Secret};
 use parking_lot::Mutex;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -82,8 +82,7 @@ impl World {
         let router = Router::new().route("/v1/chat/completions", post(answer)).with_state(mock.clone());
         let provider = tokio::spawn(async move { axum::serve(listener, router).await }).abort_handle();
         let server = TestServer::with(|config| {
-            config.provider.base_url = base_url;
-            config.provider.api_key = Some(Secret::new("key".to_owned()));
+            config.models.providers = vec![ProviderConfig::for_all(base_url, Secret::new("key"))];
             change(config);
         })
         .await;

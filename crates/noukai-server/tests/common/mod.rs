@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use noukai_api::Scope;
 use noukai_models::Secret;
-use noukai_server::{CodeConfig, Config, DatabaseConfig, KeyRequest, Project, ProviderSettings, Retention, Server};
+use noukai_server::{CodeConfig, Config, DatabaseConfig, KeyRequest, ModelsConfig, Project, Retention, Server};
 use noukai_store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use noukai_testbed::Postgres;
 use reqwest::{Body, Method, StatusCode, header::HeaderMap};
@@ -139,11 +139,7 @@ fn config(dir: &TempDir) -> Config {
         listen: vec![([127, 0, 0, 1], 0).into()],
         data: dir.path().to_owned(),
         database: database(),
-        provider: ProviderSettings {
-            base_url: "http://127.0.0.1:9".to_owned(),
-            api_key: None::<Secret>,
-            default_model: None,
-        },
+        models: ModelsConfig::default(),
         // Tests that need them switch them on.
         code: CodeConfig {
             enabled: false,

@@ -70,8 +70,7 @@ fn config(data: &Path) -> Result<Config, CliError> {
         ..Overrides::default()
     };
     let mut config = local::load_private_config(None, overrides)?;
-    config.provider.api_key = None;
-    config.provider.default_model = None;
+    config.models = noukai_server::ModelsConfig::default();
     Ok(config)
 }
 

@@ -7,7 +7,7 @@ mod transcript;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use noukai_engine::{Clock, DoneOutputs, Event, Outcome, RunBounds, RunReport, RunSpec, ToolPause, Until, run};
+use noukai_engine::{Clock, DoneOutputs, Event, Outcome, RunBounds, RunReport, RunSpec, ToolPause, Until, Usage, run};
 use noukai_flow::{Bounds, Flow, Format, check, parse};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -77,6 +77,15 @@ impl Ran {
     /// The events and the end, a line each; times and durations are left out.
     pub fn text(&self) -> String {
         transcript(&self.flow, &self.events, &self.report.outcome)
+    }
+
+    /// What each attempt used, in the order of their ends.
+    pub fn usages(&self) -> Vec<Usage> {
+        let used = |event: &Event| match event {
+            Event::AttemptFailed { usage, .. } | Event::AttemptCompleted { usage, .. } => Some(usage.clone()),
+            _ => None,
+        };
+        self.events.iter().filter_map(used).collect()
     }
 
     /// The result of a run that is complete.

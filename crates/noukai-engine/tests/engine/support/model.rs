@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use noukai_engine::{
-    DeltaSink, Message, Model, ModelError, ModelErrorKind, ModelInfo, ModelReply, ModelRequest, Ports, Tokens,
-    ToolCall, ToolCallFunction,
+    DeltaSink, Message, Model, ModelError, ModelErrorKind, ModelInfo, ModelReply, ModelRequest, Ports,
+    StructuredOutput, Tokens, ToolCall, ToolCallFunction,
 };
 use parking_lot::Mutex;
 use rust_decimal::Decimal;
@@ -33,6 +33,12 @@ pub enum Turn {
     Calls(Vec<(&'static str, &'static str)>),
     /// It fails.
     Fails(ModelErrorKind),
+    /// It says this, then fails.
+    Breaks(&'static str, ModelErrorKind),
+    /// It fails with one key of several.
+    Locks(ModelErrorKind),
+    /// It is cut off after this.
+    Truncated(&'static str),
     /// It fails, and asks for so much time.
     Busy(Duration),
     /// It takes a while first.
@@ -57,7 +63,7 @@ type Fallback = fn(&ModelRequest) -> Turn;
 pub struct Script {
     turns: Mutex<HashMap<String, VecDeque<Turn>>>,
     fallback: Fallback,
-    native_schemas: bool,
+    structured_output: StructuredOutput,
     requests: Mutex<Vec<ModelRequest>>,
     flying: Mutex<Flying>,
     /// The cage's part.
@@ -80,7 +86,7 @@ impl Script {
         Self {
             turns: Mutex::default(),
             fallback,
-            native_schemas: true,
+            structured_output: StructuredOutput::Native,
             requests: Mutex::default(),
             flying: Mutex::default(),
             code: Arc::default(),
@@ -95,7 +101,11 @@ impl Script {
 
     /// The model takes no schemas.
     pub fn without_schemas(self) -> Self {
-        Self { native_schemas: false, ..self }
+        self.structuring(StructuredOutput::Instruction)
+    }
+
+    pub fn structuring(self, structured_output: StructuredOutput) -> Self {
+        Self { structured_output, ..self }
     }
 
     pub fn requests(&self) -> Vec<ModelRequest> {
@@ -158,7 +168,12 @@ impl Drop for InFlight<'_> {
 #[async_trait]
 impl Model for Scripted {
     fn describe(&self, _model: &str) -> ModelInfo {
-        ModelInfo { available: Ok(()), image_types: None, structured_output: self.script.native_schemas }
+        ModelInfo {
+            available: Ok(()),
+            provider: Some("test".to_owned()),
+            image_types: None,
+            structured_output: self.script.structured_output,
+        }
     }
 
     fn default_model(&self) -> &str {
@@ -174,10 +189,17 @@ impl Model for Scripted {
             tokio::time::sleep(time).await;
             turn = *then;
         }
+        let truncated = matches!(turn, Turn::Truncated(_));
         let (text, calls) = match turn {
             Turn::Text(text) => (Some(text), Vec::new()),
             Turn::Echo => (Some(last_user_text(request).to_owned()), Vec::new()),
             Turn::Calls(calls) => (None, calls),
+            Turn::Truncated(text) => (Some(text.to_owned()), Vec::new()),
+            Turn::Breaks(text, kind) => {
+                deltas.into_iter().for_each(|sink| text.split_inclusive(' ').for_each(|word| sink.text(word)));
+                return Err(failure(kind, None));
+            }
+            Turn::Locks(kind) => return Err(ModelError { another_key: true, ..failure(kind, None) }),
             Turn::Fails(kind) => return Err(failure(kind, None)),
             Turn::Busy(time) => return Err(failure(ModelErrorKind::RateLimited, Some(time))),
             Turn::Hangs | Turn::After(..) => std::future::pending().await,
@@ -191,6 +213,9 @@ impl Model for Scripted {
             tokens: Tokens::new(10, 1),
             cost: Some(Decimal::new(5, 3)),
             model: request.model.clone(),
+            provider: Some("test".to_owned()),
+            truncated,
+            ..ModelReply::default()
         })
     }
 }
@@ -202,13 +227,18 @@ fn tool_call((id, name): (&str, &str)) -> ToolCall {
 
 fn failure(kind: ModelErrorKind, retry_after: Option<Duration>) -> ModelError {
     let status = match kind {
-        ModelErrorKind::NotAvailable | ModelErrorKind::Unreachable | ModelErrorKind::ReplyInvalid => None,
+        ModelErrorKind::NotAvailable
+        | ModelErrorKind::Unreachable
+        | ModelErrorKind::ReplyInvalid
+        | ModelErrorKind::SetAside => None,
+        ModelErrorKind::Declined | ModelErrorKind::Filtered => Some(200),
         ModelErrorKind::KeyRejected => Some(401),
         ModelErrorKind::RateLimited => Some(429),
         ModelErrorKind::Server => Some(503),
         ModelErrorKind::Refused => Some(400),
     };
-    ModelError { kind, message: format!("scripted: {kind:?}"), provider: Some("test".to_owned()), status, retry_after }
+    let (message, provider) = (format!("scripted: {kind:?}"), Some("test".to_owned()));
+    ModelError { kind, message, provider, status, retry_after, another_key: false }
 }
 
 /// The step that asks: the first word of its prompt, which stands last, or first in a chat.

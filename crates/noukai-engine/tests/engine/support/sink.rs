@@ -114,7 +114,8 @@ impl EventSink for Sink {
         Ok(())
     }
 
-    fn delta(&self, leaf: usize, text: &str) {
-        self.state.lock().deltas.push((leaf, text.to_owned()));
+    fn delta(&self, leaf: usize, text: &str, restart: bool) {
+        let text = if restart { format!("<restart>{text}") } else { text.to_owned() };
+        self.state.lock().deltas.push((leaf, text));
     }
 }

@@ -68,7 +68,7 @@ pub fn request_text(request: &ModelRequest) -> String {
             let images: String = images.iter().map(|image| format!(" [{}]", image.url)).collect();
             format!("user: {text}{images}")
         }
-        Message::Assistant { text, tool_calls } => {
+        Message::Assistant { text, tool_calls, .. } => {
             let calls: String =
                 tool_calls.iter().map(|call| format!(" <{} {}>", call.id, call.function.name)).collect();
             format!("assistant: {}{calls}", text.as_deref().unwrap_or("-"))

@@ -8,7 +8,7 @@ const KEY_PREFIXES: [&str; 8] = ["sk-", "sk_", "pk-", "rk_", "gsk_", "xai-", "AI
 const SCHEMES: [&str; 2] = ["bearer", "basic"];
 
 /// Takes out the key, its pieces and whatever looks like a key; then cuts.
-pub(super) fn clean(text: &str, key: &str) -> String {
+pub(crate) fn clean(text: &str, key: &str) -> String {
     let text = if key.is_empty() { text.to_owned() } else { text.replace(key, MASK) };
     let mut out = String::with_capacity(text.len().min(MOST_CHARACTERS * 4));
     let mut scheme = false;

@@ -8,11 +8,11 @@ use serde::{
 };
 
 /// Most choices or tool calls of a reply.
-pub(super) const MOST: usize = 256;
+pub(crate) const MOST: usize = 256;
 
 /// At most [`MOST`] entries; more are an error as soon as they are seen.
 #[derive(Debug)]
-pub(super) struct Few<T>(pub(super) Vec<T>);
+pub(crate) struct Few<T>(pub(crate) Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

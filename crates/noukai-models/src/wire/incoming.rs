@@ -3,10 +3,7 @@
 use bytes::Bytes;
 use hyper::{StatusCode, header::CONTENT_TYPE};
 
-use super::{
-    fault::{Fault, Said},
-    retry_after::retry_after,
-};
+use super::{Fault, Said, retry_after::retry_after};
 use crate::egress::Answer;
 
 /// Enough of an error body to read its message.
@@ -14,26 +11,26 @@ const ERROR_BYTES: usize = 64 * 1024;
 const FIRST_CAPACITY: usize = 1024 * 1024;
 
 /// A response with a limit.
-pub(super) struct Incoming {
+pub(crate) struct Incoming {
     answer: Answer,
     limit: usize,
     left: usize,
 }
 
 impl Incoming {
-    pub(super) fn new(answer: Answer, limit: usize) -> Result<Self, Fault> {
+    pub(crate) fn new(answer: Answer, limit: usize) -> Result<Self, Fault> {
         let incoming = Self { answer, limit, left: limit };
         let announced = incoming.answer.content_length().unwrap_or(0);
         if announced > limit as u64 { Err(incoming.too_long()) } else { Ok(incoming) }
     }
 
-    pub(super) fn is_json(&self) -> bool {
+    pub(crate) fn is_json(&self) -> bool {
         let kind = self.answer.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
         kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"))
     }
 
     /// The next bytes; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         let chunk = self.answer.chunk().await.map_err(Fault::broken)?;
         let length = chunk.as_ref().map_or(0, Bytes::len);
         self.left = self.left.checked_sub(length).ok_or_else(|| self.too_long())?;
@@ -41,7 +38,7 @@ impl Incoming {
     }
 
     /// All of it.
-    pub(super) async fn all(&mut self) -> Result<Vec<u8>, Fault> {
+    pub(crate) async fn all(&mut self) -> Result<Vec<u8>, Fault> {
         let announced = self.answer.content_length().unwrap_or(0);
         let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).min(FIRST_CAPACITY));
         while let Some(chunk) = self.next().await? {
@@ -56,7 +53,7 @@ impl Incoming {
 }
 
 /// What an error response says.
-pub(super) async fn refusal(mut answer: Answer) -> Fault {
+pub(crate) async fn refusal(mut answer: Answer) -> Fault {
     let status: StatusCode = answer.status();
     let wait = retry_after(answer.headers());
     let mut body = Vec::new();
@@ -68,6 +65,6 @@ pub(super) async fn refusal(mut answer: Answer) -> Fault {
         }
     }
     let mut fault = Fault::status(status.as_u16(), &Said::read(&body));
-    fault.retry_after = wait;
+    fault.retry_after = wait.or(fault.retry_after);
     fault
 }
