@@ -39,6 +39,7 @@ struct Shared {
     stopping: AtomicBool,
     requests: Mutex<Vec<Request>>,
     connections: Mutex<Vec<TcpStream>>,
+    on_close: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
 impl Server {
@@ -51,6 +52,7 @@ impl Server {
             stopping: AtomicBool::new(false),
             requests: Mutex::default(),
             connections: Mutex::default(),
+            on_close: Mutex::default(),
         });
         let accepting = std::thread::spawn({
             let shared = shared.clone();
@@ -80,6 +82,16 @@ impl Server {
     /// What the client takes as base URL.
     pub fn url(&self) -> String {
         format!("http://{}/api/v1", self.address)
+    }
+
+    /// How many connections were made so far.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.lock().unwrap().len()
+    }
+
+    /// Calls this whenever a connection ends.
+    pub fn on_close(&self, told: impl Fn() + Send + 'static) {
+        *self.shared.on_close.lock().unwrap() = Some(Box::new(told));
     }
 
     /// What was asked so far.
@@ -124,8 +136,11 @@ fn serve(stream: TcpStream, shared: &Shared) {
         let reply = (shared.handler)(&request);
         if !http::write(&mut writer, &reply) {
             let _ = writer.shutdown(Shutdown::Both);
-            return;
+            break;
         }
+    }
+    if let Some(told) = &*shared.on_close.lock().unwrap() {
+        told();
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     key::ApiKey,
     log::Logger,
     options::checked_session_id,
+    span::Tracing,
 };
 
 const LOCAL: &str = "http://localhost:8080/api/v1";
@@ -35,6 +36,7 @@ pub struct NoukaiBuilder {
     logger: Option<Logger>,
     log_payloads: bool,
     cancel: CancelToken,
+    tracing: Tracing,
 }
 
 /// A key that is not yet checked.
@@ -62,6 +64,7 @@ impl Default for NoukaiBuilder {
             logger: None,
             log_payloads: false,
             cancel: CancelToken::new(),
+            tracing: Tracing::default(),
         }
     }
 }
@@ -204,6 +207,30 @@ impl NoukaiBuilder {
         self
     }
 
+    /// Who records the spans of calls, in place of OpenTelemetry's global provider.
+    ///
+    /// ```
+    /// let tracer = opentelemetry::global::tracer("my-service");
+    /// assert!(noukai::Noukai::builder().api_key("nk_x").otel_tracer(tracer).build().is_ok());
+    /// ```
+    #[cfg(feature = "otel")]
+    pub fn otel_tracer(mut self, tracer: opentelemetry::global::BoxedTracer) -> Self {
+        self.tracing.tracer = Some(std::sync::Arc::new(tracer));
+        self
+    }
+
+    /// Whether each recorded call reads its run's trace once it has ended, for a span per step with model, tokens and cost
+    /// (off: one more request per call). Streams have spans per step without it, but these do not name the model.
+    ///
+    /// ```
+    /// assert!(noukai::Noukai::builder().api_key("nk_x").otel_steps(true).build().is_ok());
+    /// ```
+    #[cfg(feature = "otel")]
+    pub fn otel_steps(mut self, on: bool) -> Self {
+        self.tracing.steps = on;
+        self
+    }
+
     /// The client. Sends nothing.
     ///
     /// # Errors
@@ -240,6 +267,7 @@ impl NoukaiBuilder {
             logger: self.logger,
             log_payloads: self.log_payloads,
             cancel: self.cancel,
+            tracing: self.tracing,
         };
         Ok(Noukai::assembled(Transport::new(settings)?, project, session_id, env("NOUKAI_REPLAY_ENABLED")))
     }

@@ -10,6 +10,7 @@ use crate::{
     Error, ErrorKind, ExecuteResult, Execution, Flow, PausedResult, Result, RunStatus, ToolCall,
     http::{Call, Request},
     options::{Keys, Options},
+    tools::Handler,
 };
 
 /// Runs a flow; see [`Flow::execute`]. Every option is a method; await it to send the request.
@@ -31,31 +32,41 @@ pub struct Execute {
 
 impl Execute {
     pub(crate) fn new(flow: Flow) -> Self {
-        Self { flow, options: Options::default() }
+        Self::of(flow, Options::default())
     }
 
-    crate::macros::call_options!("execute()", ".await?");
-    crate::macros::tool_options!("execute()", ".await?");
+    pub(crate) const fn of(flow: Flow, options: Options) -> Self {
+        Self { flow, options }
+    }
+
+    crate::macros::call_options!(asynchronous, "execute()", ".await?");
+    crate::macros::tool_options!(asynchronous, "execute()", ".await?");
+    crate::macros::handler_option!(asynchronous, "execute()", ".await?");
 
     async fn send(self) -> Result<Execution> {
         let (mut options, call) = self.options.checked(&self.flow)?;
         if let Some(cassette) = self.flow.client().cassette() {
             return cassette.execute(&self.flow.address().slug, &call).map(Execution::Completed);
         }
-        let mut handler = options.handler.take();
+        let span = self.flow.span("execute", options.version);
+        let call = Call { trace: span.trace(), ..call };
+        let flow = self.flow.clone();
+        let handler = options.handler.take();
         let rounds = options.max_tool_rounds;
-        let mut context = Resume::new(self.flow, call, &options);
+        let context = Resume::new(self.flow, call.clone(), &options);
         let first = context.first(&options);
         drop(options);
-        let mut execution = context.send(&first).await?;
-        while let (Execution::Paused(paused), Some(handler)) = (&execution, &mut handler) {
-            let answers = context.cancellable(handler.answers(rounds, &paused.pause())).await?;
-            execution = context.clone().resume(paused, answers).await?;
-            if let Execution::Paused(paused) = &execution {
-                context = paused.context.as_ref().clone();
+        let outcome = context.drive(first, handler, rounds).await;
+        match &outcome {
+            Ok(execution) => {
+                span.left(execution);
+                if let (Execution::Completed(done), true) = (execution, span.wants_steps()) {
+                    flow.trace_steps(&call, &span, &done.execution_id).await;
+                }
             }
+            Err(error) => span.failed(error),
         }
-        Ok(execution)
+        outcome
     }
 }
 
@@ -101,6 +112,16 @@ impl Resume {
             messages: options.wire_messages(),
             ..self.repeated.as_ref().clone()
         }
+    }
+
+    /// Sends the first request, and on for as long as there is somebody to answer pauses.
+    async fn drive(mut self, first: ExecuteRequest, mut handler: Option<Handler>, rounds: u32) -> Result<Execution> {
+        let mut execution = self.send(&first).await?;
+        while let (Execution::Paused(paused), Some(handler)) = (&execution, &mut handler) {
+            let answers = self.cancellable(handler.answers(rounds, &paused.pause())).await?;
+            execution = paused.context.as_ref().clone().resume(paused, answers).await?;
+        }
+        Ok(execution)
     }
 
     pub async fn resume(mut self, paused: &PausedResult, messages: Vec<Value>) -> Result<Execution> {

@@ -4,7 +4,12 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::{Error, Events, Execute, ExecuteAsync, Job, Noukai, Result, Run, Steps, Version, client::Project};
+use crate::{
+    Error, Events, Execute, ExecuteAsync, Job, Noukai, Result, Run, Steps, Version,
+    client::Project,
+    http::{Call, Request},
+    span::CallSpan,
+};
 
 /// What stays as it is in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -164,6 +169,19 @@ impl Flow {
 
     pub(crate) const fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// The span of a call of this flow.
+    pub(crate) fn span(&self, operation: &'static str, version: Version) -> CallSpan {
+        CallSpan::start(self.client.transport().tracing(), operation, &self.address, version)
+    }
+
+    /// Adds the steps of a run that has ended to its span. Without them the call is still what it is.
+    pub(crate) async fn trace_steps(&self, call: &Call, span: &CallSpan, execution_id: &str) {
+        let Ok(path) = self.run(execution_id).path("/trace") else { return };
+        if let Ok(trace) = self.client.transport().json(call, &Request::get(path)).await {
+            span.steps(&trace);
+        }
     }
 
     /// Runs the flow to its end, or to a pause for tools. Await the builder.

@@ -44,10 +44,14 @@ pub struct ExecuteAsync {
 
 impl ExecuteAsync {
     pub(crate) fn new(flow: Flow) -> Self {
-        Self { flow, options: Options::default() }
+        Self::of(flow, Options::default())
     }
 
-    crate::macros::call_options!("execute_async()", ".await?");
+    pub(crate) const fn of(flow: Flow, options: Options) -> Self {
+        Self { flow, options }
+    }
+
+    crate::macros::call_options!(asynchronous, "execute_async()", ".await?");
 
     async fn send(self) -> Result<Job> {
         let (options, call) = self.options.checked(&self.flow)?;
@@ -66,7 +70,12 @@ impl ExecuteAsync {
         };
         let path = format!("{}/jobs", self.flow.address().versioned(options.version));
         let request = Request::post(path, &body, options.keys().next())?;
-        let accepted: JobAccepted = self.flow.client().transport().json(&call, &request).await?;
+        let span = self.flow.span("execute_async", options.version);
+        let call = Call { trace: span.trace(), ..call };
+        drop(options);
+        let accepted: Result<JobAccepted> = self.flow.client().transport().json(&call, &request).await;
+        let accepted = accepted.inspect_err(|error| span.failed(error))?;
+        span.run(&accepted.execution_id);
         Ok(Job { call, flow_id: Some(accepted.flow_id), ..Job::of(self.flow, accepted.execution_id) })
     }
 }

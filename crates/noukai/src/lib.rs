@@ -2,6 +2,8 @@
 //! server-sent events, or as a queued job.
 #![doc = ""]
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod builder;
 mod cancel;
 mod client;
@@ -19,6 +21,7 @@ mod replay;
 mod result;
 mod run;
 mod session;
+mod span;
 mod sse;
 mod stream;
 mod tools;

@@ -57,10 +57,7 @@ impl Execution {
     pub fn paused(self) -> Result<PausedResult> {
         match self {
             Self::Paused(paused) => Ok(paused),
-            Self::Completed(done) => {
-                let message = format!("the run is not paused but {}", done.status.as_str());
-                Err(Error::new(ErrorKind::FlowExecution, message).with_execution_id(Some(done.execution_id)))
-            }
+            Self::Completed(done) => Err(not_paused(&done)),
         }
     }
 
@@ -80,6 +77,12 @@ impl Execution {
             Self::Paused(paused) => &paused.execution_id,
         }
     }
+}
+
+/// Somebody took an ended run for a paused one.
+pub(crate) fn not_paused(done: &ExecuteResult) -> Error {
+    let message = format!("the run is not paused but {}", done.status.as_str());
+    Error::new(ErrorKind::FlowExecution, message).with_execution_id(Some(&done.execution_id))
 }
 
 /// A run that ended. That it failed is a value; [`into_result`](Self::into_result) makes it an error.

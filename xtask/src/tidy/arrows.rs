@@ -66,8 +66,9 @@ const RULES: &[Rule] = &[
         package: "noukai",
         ours: &["noukai-api"],
         others: Others::AllBut(&["axum", "rusqlite", "sqlx"]),
-        // A scripted server that knows nothing of ours, for examples and for what no real server would answer.
-        tests: &["noukai-mock"],
+        // Itself, with its features on; and a scripted server that knows nothing of ours, for examples and for what no
+        // real server would answer.
+        tests: &["noukai", "noukai-mock"],
     },
     Rule { package: "noukai-mock", ours: &[], others: Others::Only(&["serde_json", "tokio", "uuid"]), tests: &[] },
     // noukai-flow is pure: files are checked without a server.

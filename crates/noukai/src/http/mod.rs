@@ -20,7 +20,7 @@ pub(crate) use self::{
     request::{Call, Request},
     trace_context::TraceContext,
 };
-use crate::{CancelToken, Error, ErrorKind, LogEvent, LogPhase, Result, key::ApiKey, log::Logger};
+use crate::{CancelToken, Error, ErrorKind, LogEvent, LogPhase, Result, key::ApiKey, log::Logger, span::Tracing};
 
 const AGENT: &str = concat!("noukai-rust/", env!("CARGO_PKG_VERSION"));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -35,6 +35,7 @@ pub(crate) struct Settings {
     pub logger: Option<Logger>,
     pub log_payloads: bool,
     pub cancel: CancelToken,
+    pub tracing: Tracing,
 }
 
 /// The way to one server with one key.
@@ -58,6 +59,10 @@ impl Transport {
 
     pub const fn max_reply_bytes(&self) -> usize {
         self.settings.max_reply_bytes
+    }
+
+    pub const fn tracing(&self) -> &Tracing {
+        &self.settings.tracing
     }
 
     /// A call with the client's own settings.

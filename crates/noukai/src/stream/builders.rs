@@ -24,12 +24,17 @@ pub struct Steps {
 
 impl Steps {
     pub(crate) fn new(flow: Flow) -> Self {
-        Self { flow, options: Options::default() }
+        Self::of(flow, Options::default())
     }
 
-    crate::macros::call_options!("steps()", ".stream().all().await?");
-    crate::macros::tool_options!("steps()", ".stream().all().await?");
-    crate::macros::stream_options!("steps()", ".stream().all().await?");
+    pub(crate) const fn of(flow: Flow, options: Options) -> Self {
+        Self { flow, options }
+    }
+
+    crate::macros::call_options!(asynchronous, "steps()", ".stream().all().await?");
+    crate::macros::tool_options!(asynchronous, "steps()", ".stream().all().await?");
+    crate::macros::handler_option!(asynchronous, "steps()", ".stream().all().await?");
+    crate::macros::stream_options!(asynchronous, "steps()", ".stream().all().await?");
 
     /// The stream. Nothing is sent until it is read; an option that is not valid is its first item.
     ///
@@ -44,7 +49,7 @@ impl Steps {
     pub fn stream(self) -> StepStream {
         let unanswered = !self.options.tools.is_empty() && self.options.handler.is_none();
         let message = "`steps` with `tools` needs a `tool_handler`; without one use `events` and `resume`";
-        StepStream(opened(self.flow, self.options, unanswered.then(|| Error::invalid(message))))
+        StepStream(opened(self.flow, self.options, "steps", unanswered.then(|| Error::invalid(message))))
     }
 }
 
@@ -70,28 +75,18 @@ pub struct Events {
 
 impl Events {
     pub(crate) fn new(flow: Flow) -> Self {
-        Self { flow, options: Options::default() }
+        Self::of(flow, Options::default())
     }
 
-    crate::macros::call_options!("events()", ".stream().all().await?");
-    crate::macros::tool_options!("events()", ".stream().all().await?");
-    crate::macros::stream_options!("events()", ".stream().all().await?");
-
-    /// Whether the run goes to its end in one stream, without a pause after each step (off).
-    ///
-    #[doc = crate::macros::example!("two-steps", "events()", ".message(\"hi\").run_remaining(true)", ".stream().all().await?")]
-    pub fn run_remaining(mut self, on: bool) -> Self {
-        self.options.run_remaining = on;
-        self
+    pub(crate) const fn of(flow: Flow, options: Options) -> Self {
+        Self { flow, options }
     }
 
-    /// Whether the model's text is given as it comes, as `StreamEvent::StepDelta` (off).
-    ///
-    #[doc = crate::macros::example!("hello", "events()", ".message(\"hi\").deltas(true)", ".stream().all().await?")]
-    pub fn deltas(mut self, on: bool) -> Self {
-        self.options.deltas = on;
-        self
-    }
+    crate::macros::call_options!(asynchronous, "events()", ".stream().all().await?");
+    crate::macros::tool_options!(asynchronous, "events()", ".stream().all().await?");
+    crate::macros::handler_option!(asynchronous, "events()", ".stream().all().await?");
+    crate::macros::stream_options!(asynchronous, "events()", ".stream().all().await?");
+    crate::macros::event_options!(asynchronous, "events()", ".stream().all().await?");
 
     /// The stream. Nothing is sent until it is read; an option that is not valid is its first item.
     ///
@@ -104,20 +99,26 @@ impl Events {
     /// # });
     /// ```
     pub fn stream(self) -> EventStream {
-        opened(self.flow, self.options, None)
+        opened(self.flow, self.options, "events", None)
     }
 }
 
 /// A stream that has sent nothing yet.
-fn opened(flow: Flow, options: Options, fault: Option<Error>) -> EventStream {
+fn opened(flow: Flow, options: Options, operation: &'static str, fault: Option<Error>) -> EventStream {
     let cursor = Shared::new(options.run_remaining, options.input_overrides.clone());
-    match begun(flow, options, fault, cursor.clone()) {
+    match begun(flow, options, operation, fault, cursor.clone()) {
         Ok(events) => events,
         Err(error) => EventStream::new(stream::once(std::future::ready(Err(error))), cursor),
     }
 }
 
-fn begun(flow: Flow, options: Options, fault: Option<Error>, cursor: Shared) -> Result<EventStream> {
+fn begun(
+    flow: Flow,
+    options: Options,
+    operation: &'static str,
+    fault: Option<Error>,
+    cursor: Shared,
+) -> Result<EventStream> {
     let (options, call) = options.checked(&flow)?;
     if let Some(fault) = fault {
         return Err(fault);
@@ -126,7 +127,7 @@ fn begun(flow: Flow, options: Options, fault: Option<Error>, cursor: Shared) -> 
         let events = recorded::events(&cassette.take_stream(&flow.address().slug)?);
         return Ok(EventStream::new(stream::iter(events.into_iter().map(Ok)), cursor));
     }
-    let driver = Driver::new(flow, call, options, cursor.clone());
+    let driver = Driver::new(flow, call, options, operation, cursor.clone());
     let events = stream::unfold(driver, async |mut driver| Some((driver.next().await?, driver)));
     Ok(EventStream::new(events, cursor))
 }

@@ -13,6 +13,7 @@ use crate::{
     Error, Flow, Result, StreamEvent, ToolCallsRequired,
     http::{Call, Request},
     options::{Keys, Options},
+    span::CallSpan,
     sse::RawEvent,
     tools::{Handler, Pause},
 };
@@ -24,6 +25,7 @@ pub(super) struct Driver {
     options: Options,
     handler: Option<Handler>,
     keys: Keys,
+    span: CallSpan,
     cursor: Shared,
     current: Option<Current>,
     seen: Seen,
@@ -53,10 +55,12 @@ enum From {
 }
 
 impl Driver {
-    pub fn new(flow: Flow, call: Call, mut options: Options, cursor: Shared) -> Self {
+    pub fn new(flow: Flow, call: Call, mut options: Options, operation: &'static str, cursor: Shared) -> Self {
+        let span = flow.span(operation, options.version);
+        let call = Call { trace: span.trace(), ..call };
         let (handler, keys) = (options.handler.take(), options.keys());
         let (seen, breaks) = (Seen::default(), Breaks::default());
-        Self { flow, call, options, handler, keys, cursor, current: None, seen, breaks, is_ended: false }
+        Self { flow, call, options, handler, keys, span, cursor, current: None, seen, breaks, is_ended: false }
     }
 
     /// The next event for the caller; `None` at the end.
@@ -64,8 +68,14 @@ impl Driver {
         while !self.is_ended {
             match self.advance().await {
                 Ok(None) => {}
-                Ok(Some(event)) => return Some(Ok(event)),
+                Ok(Some(event)) => {
+                    if self.is_ended {
+                        self.trace_steps().await;
+                    }
+                    return Some(Ok(event));
+                }
                 Err(error) => {
+                    self.span.failed(&error);
                     // A pause that nobody answered yet can still be answered; anything else is the end.
                     self.is_ended = self.cursor.lock().unanswered.is_none();
                     let id = self.cursor.lock().execution_id.clone();
@@ -74,6 +84,14 @@ impl Driver {
             }
         }
         None
+    }
+
+    /// The run has ended: adds its steps to the call's span, where that is wanted.
+    async fn trace_steps(&mut self) {
+        let id = self.cursor.lock().execution_id.clone();
+        if let (Some(id), true) = (id, self.span.wants_steps()) {
+            self.flow.trace_steps(&self.call, &self.span, &id).await;
+        }
     }
 
     async fn advance(&mut self) -> Result<Option<StreamEvent>> {
@@ -219,6 +237,7 @@ impl Driver {
 
     /// Moves the cursor; gives the event where the caller is to see it.
     async fn handle(&mut self, event: StreamEvent) -> Result<Option<StreamEvent>> {
+        self.span.event(&event);
         match &event {
             StreamEvent::RunStarted(run) => self.cursor.lock().execution_id = Some(run.execution_id.clone()),
             StreamEvent::StepCompleted(step) => {
