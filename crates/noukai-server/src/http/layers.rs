@@ -20,6 +20,7 @@ use super::{drain, error::ApiError};
 use crate::app::AppError;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID_LENGTH: std::ops::RangeInclusive<usize> = 1..=128;
 
 /// Every request's way in and every reply's way out, in this order from the outside. One layer and not four, because
@@ -48,6 +49,7 @@ async fn named(request: Request, reply: impl AsyncFnOnce(Request) -> Response) -
         id = id.to_str().unwrap_or_default(),
         method = %request.method(),
         path = request.uri().path(),
+        trace_id = trace_id(request.headers()),
     );
     let mut response = timed(reply(request)).instrument(span).await;
     response.headers_mut().insert(REQUEST_ID, id);
@@ -66,6 +68,20 @@ fn own_id(headers: &HeaderMap) -> Option<HeaderValue> {
     let id = headers.get(REQUEST_ID)?;
     let sane = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (REQUEST_ID_LENGTH.contains(&id.len()) && id.as_bytes().iter().all(sane)).then(|| id.clone())
+}
+
+/// The caller's trace, of its `traceparent` (W3C Trace Context): so that its log lines and ours can be joined. A header
+/// that is none is as good as no header.
+fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(TRACE_PARENT)?.to_str().ok()?;
+    let mut parts = text.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_hex =
+        |part: &str, length| part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    // Only later versions may say more than these four.
+    let is_known = is_hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
+    let is_id = |part: &str, length| is_hex(part, length) && part.bytes().any(|byte| byte != b'0');
+    (is_known && is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2)).then_some(trace)
 }
 
 fn fresh_id() -> HeaderValue {
@@ -105,5 +121,61 @@ mod tests {
         for bad in [&b""[..], b"a b", b"a\"b", b"a/b", "é".as_bytes(), &[b'x'; 129]] {
             assert!(!own(bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn only_well_formed_traces_are_taken_over() {
+        const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let read = |value: &str| {
+            let value = HeaderValue::from_str(value).expect("a header value");
+            trace_id(&HeaderMap::from_iter([(TRACE_PARENT, value)])).map(str::to_owned)
+        };
+        assert_eq!(read(&format!("00-{TRACE}-00f067aa0ba902b7-01")).as_deref(), Some(TRACE));
+        assert_eq!(read(&format!("cc-{TRACE}-00f067aa0ba902b7-01-later")).as_deref(), Some(TRACE));
+        let bad = [
+            String::new(),
+            TRACE.to_owned(),
+            format!("00-{TRACE}-00f067aa0ba902b7"),
+            format!("00-{TRACE}-00f067aa0ba902b7-01-more"),
+            format!("ff-{TRACE}-00f067aa0ba902b7-01"),
+            format!("00-{}-00f067aa0ba902b7-01", TRACE.to_uppercase()),
+            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            format!("00-{TRACE}-0000000000000000-01"),
+            format!("00-{TRACE}x-00f067aa0ba902b7-01"),
+        ];
+        for bad in bad {
+            assert_eq!(read(&bad), None, "{bad}");
+        }
+    }
+
+    /// Keeps what is logged.
+    #[derive(Clone, Default)]
+    struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("the lines").write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn log_lines_name_the_callers_trace() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _logging = tracing::subscriber::set_default(subscriber);
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let request = Request::builder().header("traceparent", parent).body(axum::body::Body::empty());
+        named(request.expect("a request"), async |_| {
+            tracing::info!("at work");
+            Response::default()
+        })
+        .await;
+        let text = String::from_utf8(lines.0.lock().expect("the lines").clone()).expect("text");
+        assert!(text.contains("trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\"") && text.contains("at work"), "{text}");
     }
 }

@@ -6,6 +6,7 @@
 mod common;
 
 mod access;
+mod client;
 mod errors;
 mod foreign;
 mod idempotency;
