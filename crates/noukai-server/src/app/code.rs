@@ -213,5 +213,5 @@ impl EventSink for Heard {
         Ok(())
     }
 
-    fn delta(&self, _leaf: usize, _text: &str, _again: bool) {}
+    fn delta(&self, _leaf: usize, _text: &str, _restart: bool) {}
 }
