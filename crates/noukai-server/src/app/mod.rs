@@ -4,6 +4,7 @@
 //! caller's, resolved once in [`auth`].
 
 mod admission;
+mod again;
 mod attempts;
 mod auth;
 mod capture;
@@ -33,6 +34,7 @@ mod upkeep;
 
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
+pub use again::Ran;
 pub use auth::{Caller, Identity};
 pub use code::{BlockTrial, CodeRunner};
 pub use error::AppError;
