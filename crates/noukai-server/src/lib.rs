@@ -5,10 +5,12 @@
 
 pub mod app;
 mod config;
+mod doctor;
 #[cfg(any(test, feature = "failpoints"))]
 mod failpoints;
 mod http;
 mod jobs;
+mod maintenance;
 mod server;
 
 pub use app::{
@@ -16,5 +18,7 @@ pub use app::{
     Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
 };
 pub use config::{Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
+pub use doctor::{Check, Health, doctor};
 pub use http::document as openapi_document;
+pub use maintenance::{SchemaState, back_up, migrate, schema};
 pub use server::{Role, Server, StartError};

@@ -4,7 +4,7 @@ use std::{
     fmt,
     fs::{File, TryLockError},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -36,6 +36,12 @@ const PORT_TRIES: u32 = 20;
 /// Why a server could not start, in one line that says what to do.
 #[derive(Debug, Clone)]
 pub struct StartError(String);
+
+impl StartError {
+    pub(crate) fn new(message: impl fmt::Display) -> Self {
+        Self(message.to_string())
+    }
+}
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,17 +76,24 @@ impl App {
     }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
-    let opened = match &config.database.url {
-        Some(url) => {
-            let connections = config.database.connections;
-            let options = PostgresOptions { connections, queue: WRITE_QUEUE, ..PostgresOptions::at(url.expose()) };
-            PostgresStore::open(options).await.map(|store| Arc::new(store) as Arc<dyn Store>)
-        }
+/// Where the database is, where it is a file.
+pub(crate) fn database_file(config: &Config) -> PathBuf {
+    config.data.join(DATABASE)
+}
+
+/// How the shared database is reached, where there is one.
+pub(crate) fn postgres(config: &Config) -> Option<PostgresOptions> {
+    let url = config.database.url.as_ref()?;
+    let connections = config.database.connections;
+    Some(PostgresOptions { connections, queue: WRITE_QUEUE, ..PostgresOptions::at(url.expose()) })
+}
+
+pub(crate) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let opened = match postgres(config) {
+        Some(options) => PostgresStore::open(options).await.map(|store| Arc::new(store) as Arc<dyn Store>),
         None => {
             let durability = if config.database.survive_power_loss { Durability::Full } else { Durability::Normal };
-            let path = config.data.join(DATABASE);
-            let options = SqliteOptions { path: Some(path), durability, queue: WRITE_QUEUE };
+            let options = SqliteOptions { path: Some(database_file(config)), durability, queue: WRITE_QUEUE };
             SqliteStore::open(options).map(|store| Arc::new(store) as Arc<dyn Store>)
         }
     };
@@ -197,7 +210,7 @@ impl Server {
 }
 
 /// Two servers on one data directory would end each other's runs at their start.
-fn lock(data: &Path) -> Result<File, StartError> {
+pub(crate) fn lock(data: &Path) -> Result<File, StartError> {
     let cannot =
         |error: &dyn fmt::Display| StartError(format!("cannot use the data directory {}: {error}", data.display()));
     std::fs::create_dir_all(data).map_err(|error| cannot(&error))?;
@@ -208,6 +221,12 @@ fn lock(data: &Path) -> Result<File, StartError> {
         Err(TryLockError::WouldBlock) => Err(cannot(&"another noukai server uses it; stop that or choose another")),
         Err(TryLockError::Error(error)) => Err(cannot(&error)),
     }
+}
+
+/// Whether a server owns the data directory.
+pub(crate) fn is_locked(data: &Path) -> bool {
+    let file = File::options().write(true).open(data.join(LOCK));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Binds all addresses. With port 0 all get the same free port; an address family this machine lacks is left out as

@@ -16,5 +16,5 @@ mod turns;
 pub use error::{QueueScope, StoreError};
 pub use postgres::{News, PostgresOptions, PostgresStore};
 pub use records::*;
-pub use sqlite::{Durability, SqliteOptions, SqliteStore};
+pub use sqlite::{Durability, Inspection, SqliteOptions, SqliteStore};
 pub use traits::*;

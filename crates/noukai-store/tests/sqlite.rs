@@ -246,3 +246,101 @@ async fn what_is_no_run_of_this_release_is_reported() {
     let failed = shared(&path).run(demo, ids[0]).await.unwrap_err().to_string();
     assert!(failed.contains("dreaming"), "{failed}");
 }
+
+/// While many write, and again and again: each copy is whole, and has what was there before it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_store_at_work_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("noukai.db");
+    let store = shared(&path);
+    let demo = project(&store, "demo").await;
+    let (stop, stopped) = tokio::sync::watch::channel(());
+    let writers: Vec<_> = (0..2)
+        .map(|_| {
+            let (store, stopped) = (store.clone(), stopped.clone());
+            tokio::spawn(async move {
+                while !stopped.has_changed().unwrap_or(true) {
+                    started(&store, demo, TriggerType::Job).await;
+                }
+            })
+        })
+        .collect();
+    for round in 0..2 {
+        let before = started(&store, demo, TriggerType::Execute).await;
+        let copy = directory.path().join(format!("copy-{round}.db"));
+        let (from, to) = (path.clone(), copy.clone());
+        tokio::task::spawn_blocking(move || SqliteStore::back_up(&from, &to)).await.unwrap().unwrap();
+        let found = SqliteStore::inspect(&copy, true).unwrap();
+        assert_eq!((found.damage, found.schema.pending), (None, vec![]));
+        let restored = shared(&copy);
+        assert!(restored.run(demo, before).await.unwrap().is_some());
+        let waiting = restored.queue(demo).await.unwrap().waiting;
+        assert_eq!(restored.claim_jobs(claim_of(u32::MAX, 100, 130)).await.unwrap().len(), waiting as usize);
+        restored.close().await;
+    }
+    drop(stop);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(!names.into_iter().any(|name| name.contains("partial")));
+}
+
+#[tokio::test]
+async fn a_backup_takes_no_name_that_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("noukai.db");
+    filled(&path, 1).await;
+    let taken = directory.path().join("taken");
+    fs::write(&taken, "mine").unwrap();
+    for (to, word) in [(taken.clone(), "exists already"), (directory.path().join("no/such/x.db\0"), "cannot write")] {
+        let why = SqliteStore::back_up(&path, &to).unwrap_err().to_string();
+        assert!(why.contains(word), "{why}");
+    }
+    assert_eq!(fs::read_to_string(&taken).unwrap(), "mine");
+    fs::write(&path, "no database").unwrap();
+    let why = SqliteStore::back_up(&path, &directory.path().join("copy")).unwrap_err().to_string();
+    assert!(why.contains("no Noukai database"), "{why}");
+}
+
+#[tokio::test]
+async fn a_look_changes_nothing_and_finds_what_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("noukai.db");
+    assert!(matches!(SqliteStore::inspect(&path, true), Err(StoreError::Unusable(_))));
+    assert!(!path.exists());
+    filled(&path, 200).await;
+    let found = SqliteStore::inspect(&path, true).unwrap();
+    assert_eq!((found.damage.as_deref(), found.newest_run), (None, Some(at(10))));
+    assert_eq!(found.schema.found, found.schema.current);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 20_000].fill(0xa5);
+    fs::write(&path, &bytes).unwrap();
+    assert!(SqliteStore::inspect(&path, true).unwrap().damage.is_some());
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+/// What is deleted makes room for the file system, not just for the file.
+#[tokio::test]
+async fn space_is_given_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("noukai.db");
+    filled(&path, 1_500).await;
+    let full = fs::metadata(&path).unwrap().len();
+    let store = shared(&path);
+    let mut after = None;
+    loop {
+        let pruned = store.prune_runs(KeptSince::all(at(3_000_000_000)), after, 500).await.unwrap();
+        after = pruned.seen;
+        if pruned.done {
+            break;
+        }
+    }
+    for _ in 0..60 {
+        store.give_back_space().await.unwrap();
+    }
+    store.close().await;
+    let left = fs::metadata(&path).unwrap().len();
+    assert!(left < full / 3, "{full} -> {left}");
+}

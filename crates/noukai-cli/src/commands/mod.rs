@@ -1,15 +1,18 @@
 //! The commands. Each file has `Args` and `run`; knowing one is knowing all.
 
+mod backup;
 mod check;
 mod completions;
 mod config;
 mod demo;
 mod dev;
+mod doctor;
 mod events;
 mod job;
 mod key;
 mod login;
 mod man;
+mod migrate;
 mod openapi;
 mod profile;
 mod promote;
@@ -46,6 +49,9 @@ pub enum Command {
     Serve(serve::Args),
     Worker(worker::Args),
     Key(key::Args),
+    Backup(backup::Args),
+    Migrate(migrate::Args),
+    Doctor(doctor::Args),
     Publish(publish::Args),
     Promote(promote::Args),
     Config(config::Args),
@@ -76,6 +82,9 @@ impl Command {
             Self::Serve(args) => serve::run(args).await,
             Self::Worker(args) => worker::run(args).await,
             Self::Key(args) => key::run(args).await,
+            Self::Backup(args) => backup::run(args).await,
+            Self::Migrate(args) => migrate::run(args).await,
+            Self::Doctor(args) => doctor::run(args).await,
             Self::Publish(args) => publish::run(args).await,
             Self::Promote(args) => promote::run(args).await,
             Self::Config(args) => config::run(args).await,

@@ -76,7 +76,12 @@ impl Book {
 fn answer(shared: &Shared, stream: TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
-        let request = read(&mut reader)?;
+        let Some(request) = read(&mut reader)? else {
+            // Asked for its models, without a body.
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+            reader.get_mut().write_all(head.as_bytes()).ok()?;
+            continue;
+        };
         let prompt = request["messages"][0]["content"].as_str()?.to_owned();
         let mut book = shared.book.lock().unwrap();
         book.calls.push(prompt.clone());
@@ -93,7 +98,8 @@ fn answer(shared: &Shared, stream: TcpStream) -> Option<()> {
     }
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Value> {
+/// The body of the next request, where it has one; `None` once there is no other request.
+fn read(reader: &mut BufReader<TcpStream>) -> Option<Option<Value>> {
     let mut length = 0;
     let mut line = String::new();
     loop {
@@ -111,5 +117,5 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Value> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    serde_json::from_slice(&body).ok()
+    Some(serde_json::from_slice(&body).ok())
 }

@@ -52,10 +52,19 @@ impl Egress {
         Ok(Self { client: client()? })
     }
 
+    /// Starts a GET, likewise.
+    pub(crate) fn get(&self, uri: Uri, timeout: Duration) -> Call {
+        self.call(Method::GET, uri, timeout)
+    }
+
     /// Starts a POST. Its time runs from now to the last byte of the answer.
     pub(crate) fn post(&self, uri: Uri, timeout: Duration) -> Call {
+        self.call(Method::POST, uri, timeout)
+    }
+
+    fn call(&self, method: Method, uri: Uri, timeout: Duration) -> Call {
         let mut request = Request::new(Full::default());
-        (*request.method_mut(), *request.uri_mut()) = (Method::POST, uri);
+        (*request.method_mut(), *request.uri_mut()) = (method, uri);
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, AGENT);
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));

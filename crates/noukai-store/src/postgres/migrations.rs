@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::error::SqlState;
 
 use super::{fault::Fault, rows};
-use crate::StoreError;
+use crate::{SchemaState, StoreError};
 
 struct Migration {
     number: u32,
@@ -55,6 +55,25 @@ async fn apply_all(pool: &Pool, shown: &str) -> Result<(), Fault> {
         apply_one(&mut client, migration, shown).await?;
     }
     Ok(())
+}
+
+/// Where the schema stands; changes nothing.
+pub(super) async fn state(pool: &Pool, shown: &str) -> Result<SchemaState, StoreError> {
+    look(pool, shown).await.map_err(|fault| explain(fault, shown))
+}
+
+async fn look(pool: &Pool, shown: &str) -> Result<SchemaState, Fault> {
+    let client = pool.get().await?;
+    check_server(&client, shown).await?;
+    let made: bool = rows::get(&client.query_one(APPLIED, &[]).await?, 0)?;
+    let latest = if made { client.query_opt(LATEST, &[]).await? } else { None };
+    let found: u32 = latest.as_ref().map_or(Ok(0), |row| rows::number(row, 0))?;
+    if let Some(latest) = latest.filter(|_| found > CURRENT) {
+        return Err(newer(shown, found, rows::get(&latest, 1)?).into());
+    }
+    let later = MIGRATIONS.iter().filter(|migration| migration.number > found);
+    let pending = later.map(|migration| (migration.number, migration.name)).collect();
+    Ok(SchemaState { found, current: CURRENT, pending })
 }
 
 async fn check_server(client: &Object, shown: &str) -> Result<(), Fault> {

@@ -48,6 +48,12 @@ pub(super) fn number(db: &Connection) -> rusqlite::Result<u32> {
     Ok(latest(db)?.map_or(0, |(number, _)| number))
 }
 
+/// What comes after a number, by number and name.
+pub(super) fn after(number: u32) -> Vec<(u32, &'static str)> {
+    let later = MIGRATIONS.iter().filter(|migration| migration.number > number);
+    later.map(|migration| (migration.number, migration.name)).collect()
+}
+
 fn latest(db: &Connection) -> rusqlite::Result<Option<(u32, String)>> {
     if db.query_row(APPLIED, [], |row| row.get::<_, i64>(0))? == 0 {
         return Ok(None);

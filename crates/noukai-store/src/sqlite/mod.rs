@@ -19,6 +19,7 @@ mod queues;
 mod readers;
 mod rows;
 mod runs;
+mod tools;
 mod upkeep;
 mod writer;
 
@@ -28,6 +29,8 @@ use std::{
 };
 
 use rusqlite::Connection;
+
+pub use self::tools::Inspection;
 
 use self::{
     log::{Limits, Log},

@@ -44,6 +44,16 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
+/// Opens a file that is ours for reading; it may be in use.
+pub(super) fn ours(path: &Path) -> Result<Connection, StoreError> {
+    check_header(path)?;
+    let db = reader(path)?;
+    if check_ours(&db, path)? {
+        return Err(foreign(path, "it is empty"));
+    }
+    Ok(db)
+}
+
 /// Opens the file for copying the log into it.
 pub(super) fn copier(path: &Path) -> Result<Connection, StoreError> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, -64).map_err(|error| fault(path, error))
@@ -79,7 +89,7 @@ fn configure(db: &Connection, durability: Durability, fresh: bool) -> rusqlite::
 }
 
 /// Makes the file and its directories, for the owner only. SQLite gives its log the same rights.
-fn create(path: &Path) -> std::io::Result<()> {
+pub(super) fn create(path: &Path) -> std::io::Result<()> {
     if path.exists() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Start, upkeep, end: readiness, recovery after a restart, space that is given back. What is deleted is in `prune`.
 
 use async_trait::async_trait;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use time::OffsetDateTime;
 
 use super::{SqliteStore, claims, idempotency, migrations, prune, rows::Micros, runs};
@@ -63,7 +63,7 @@ impl Upkeep for SqliteStore {
     async fn give_back_space(&self) -> Result<(), StoreError> {
         let free: u32 = self.write(|db, _| Ok(db.query_row("PRAGMA freelist_count", [], |row| row.get(0))?)).await?;
         for _ in 0..(free / SHARE).min(MOST_PAGES).div_ceil(GIVEN_BACK) {
-            self.write(|db, _| Ok(db.execute_batch(GIVE_BACK)?)).await?;
+            self.write(|db, _| Ok(give_back(db)?)).await?;
         }
         Ok(())
     }
@@ -74,4 +74,12 @@ impl Upkeep for SqliteStore {
         let _ = tokio::task::spawn_blocking(move || store.0.readers.close()).await;
         self.0.writer.close().await;
     }
+}
+
+/// Each step of the statement gives one page back.
+fn give_back(db: &Connection) -> rusqlite::Result<()> {
+    let mut pages = db.prepare_cached(GIVE_BACK)?;
+    let mut pages = pages.query([])?;
+    while pages.next()?.is_some() {}
+    Ok(())
 }
