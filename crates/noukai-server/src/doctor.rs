@@ -147,11 +147,10 @@ fn disk(data: &Path) -> Check {
     };
     let found = format!("{} MB free", free / MEGABYTE);
     let advice = "make room, or keep less: see `[retention]` in docs/configuration.md";
-    match free {
-        ..NO_ROOM => Check::fail(NAME, found, advice),
-        ..LITTLE_ROOM => Check::warn(NAME, found, advice),
-        _ => Check::ok(NAME, found),
+    if free < NO_ROOM {
+        return Check::fail(NAME, found, advice);
     }
+    if free < LITTLE_ROOM { Check::warn(NAME, found, advice) } else { Check::ok(NAME, found) }
 }
 
 async fn port(address: SocketAddr, running: bool) -> Check {

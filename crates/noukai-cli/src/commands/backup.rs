@@ -24,7 +24,7 @@ pub struct Args {
     /// Directory with the server's data [default: .noukai]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// PostgreSQL database, instead of SQLite in the data directory [env: NOUKAI_DATABASE]
+    /// PostgreSQL of the servers, where they share one; better in NOUKAI_DATABASE
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// Configuration file of the server
