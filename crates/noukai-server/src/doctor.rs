@@ -7,7 +7,11 @@ use serde::Serialize;
 use time::{Date, OffsetDateTime, format_description::well_known::Rfc2822, macros::date};
 use tokio::net::TcpListener;
 
-use crate::{config::Config, maintenance, server::is_locked};
+use crate::{
+    config::Config,
+    maintenance::{self, SchemaState},
+    server::is_locked,
+};
 
 /// No clock that is right shows an earlier day.
 const RELEASED: Date = date!(2026 - 01 - 01);
@@ -98,16 +102,18 @@ fn data(data: &Path, running: bool) -> Check {
     }
 }
 
-/// When the newest run began.
+/// When the newest run began, where that is known.
 async fn database(config: &Config, checks: &mut Vec<Check>) -> Option<OffsetDateTime> {
-    const SCHEMA: &str = "schema";
     const WHOLE: &str = "database";
+    if config.database.url.is_some() {
+        checks.push(match maintenance::schema(config).await {
+            Ok(state) => schema(&state),
+            Err(error) => Check::fail(WHOLE, error.to_string(), "check `database.url`, and that the database runs"),
+        });
+        return None;
+    }
     let found = match maintenance::inspect(config, true).await {
         Ok(found) => found,
-        Err(error) if config.database.url.is_some() => {
-            checks.push(Check::fail(WHOLE, error.to_string(), "see docs/scaling.md on the database"));
-            return None;
-        }
         Err(error) if !crate::server::database_file(config).exists() => {
             checks.push(Check::warn(WHOLE, error.to_string(), "the first start makes it"));
             return None;
@@ -121,13 +127,17 @@ async fn database(config: &Config, checks: &mut Vec<Check>) -> Option<OffsetDate
         None => Check::ok(WHOLE, format!("whole, {} MB", found.bytes.div_ceil(MEGABYTE))),
         Some(damage) => Check::fail(WHOLE, format!("damaged: {damage}"), "stop the server and restore a backup"),
     });
-    checks.push(if found.pending.is_empty() {
-        Check::ok(SCHEMA, format!("{}, current", found.schema))
-    } else {
-        let advice = "make a backup, then start the server, or run `noukai migrate`";
-        Check::warn(SCHEMA, format!("{} of {}", found.schema, found.current), advice)
-    });
+    checks.push(schema(&found.schema));
     found.newest_run
+}
+
+fn schema(state: &SchemaState) -> Check {
+    const NAME: &str = "schema";
+    if state.pending.is_empty() {
+        return Check::ok(NAME, format!("{}, current", state.found));
+    }
+    let advice = "make a backup, then start the server, or run `noukai migrate`";
+    Check::warn(NAME, format!("{} of {}", state.found, state.current), advice)
 }
 
 fn disk(data: &Path) -> Check {

@@ -2,45 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
+pub use noukai_store::SchemaState;
 use noukai_store::{Inspection, PostgresStore, SqliteStore};
 use time::{OffsetDateTime, macros::format_description};
 use tokio::task::spawn_blocking;
 
 use crate::{
     config::Config,
-    server::{StartError, database_file, lock, open_store},
+    server::{StartError, database_file, lock, open_store, postgres},
 };
 
 /// Where copies go where nobody says where, in the data directory.
 const BACKUPS: &str = "backups";
 
-/// Where a database's schema stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaState {
-    /// The database's.
-    pub found: u32,
-    /// This release's.
-    pub current: u32,
-    /// What is between them, by number and name.
-    pub pending: Vec<(u32, &'static str)>,
-}
-
-impl From<Inspection> for SchemaState {
-    fn from(found: Inspection) -> Self {
-        Self { found: found.schema, current: found.current, pending: found.pending }
-    }
-}
-
 /// Copies the database into a new file while the server goes on; the file's name. Without `to` it is named for the
 /// time, in `backups` in the data directory.
 ///
 /// # Errors
-/// No database, a file of that name, no room; a copy that is not whole; a database that is PostgreSQL, which has tools
-/// of its own.
+/// A database that is no file; none at all, a file of that name, no room; a copy that is not whole.
 pub async fn back_up(config: &Config, to: Option<PathBuf>) -> Result<PathBuf, StartError> {
     if config.database.url.is_some() {
-        let advice = "the database is PostgreSQL: copy it with pg_dump, which works while servers run";
-        return Err(StartError::new(advice));
+        let why = "the data is in PostgreSQL: back it up with its own tools, such as pg_dump (see docs/operations.md)";
+        return Err(StartError::new(why));
     }
     let from = existing(config)?;
     let to = match to {
@@ -67,7 +50,10 @@ fn named(data: &Path) -> Result<PathBuf, StartError> {
 /// # Errors
 /// No database, or one that this release cannot read.
 pub async fn schema(config: &Config) -> Result<SchemaState, StartError> {
-    inspect(config, false).await.map(SchemaState::from)
+    match postgres(config) {
+        Some(options) => PostgresStore::schema(&options).await.map_err(StartError::new),
+        None => Ok(inspect(config, false).await?.schema),
+    }
 }
 
 /// Brings the schema up to date; where it stood before.
@@ -76,17 +62,14 @@ pub async fn schema(config: &Config) -> Result<SchemaState, StartError> {
 /// A server that uses the database; everything of [`schema`].
 pub async fn migrate(config: &Config) -> Result<SchemaState, StartError> {
     let before = schema(config).await?;
-    // Under a server of another release the schema must not change. On PostgreSQL each node checks it by itself.
-    let lock = config.database.url.is_none().then(|| lock(&config.data)).transpose()?;
+    // Under a server of another release the schema must not change. Who shares a database is not known here.
+    let lock = if config.database.url.is_none() { Some(lock(&config.data)?) } else { None };
     open_store(config).await?.close().await;
     drop(lock);
     Ok(before)
 }
 
 pub(crate) async fn inspect(config: &Config, whole: bool) -> Result<Inspection, StartError> {
-    if let Some(url) = &config.database.url {
-        return PostgresStore::inspect(url.expose()).await.map_err(StartError::new);
-    }
     let path = existing(config)?;
     let found = spawn_blocking(move || SqliteStore::inspect(&path, whole)).await;
     found.map_err(StartError::new)?.map_err(StartError::new)

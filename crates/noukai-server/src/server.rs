@@ -103,18 +103,21 @@ impl App {
     }
 }
 
-/// Where the database is.
+/// Where the database is, where it is a file.
 pub(crate) fn database_file(config: &Config) -> PathBuf {
     config.data.join(DATABASE)
 }
 
+/// How the shared database is reached, where there is one.
+pub(crate) fn postgres(config: &Config) -> Option<PostgresOptions> {
+    let url = config.database.url.as_ref()?;
+    let connections = config.database.connections;
+    Some(PostgresOptions { connections, queue: WRITE_QUEUE, ..PostgresOptions::at(url.expose()) })
+}
+
 pub(crate) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
-    let opened = match &config.database.url {
-        Some(url) => {
-            let connections = config.database.connections;
-            let options = PostgresOptions { connections, queue: WRITE_QUEUE, ..PostgresOptions::at(url.expose()) };
-            PostgresStore::open(options).await.map(|store| Arc::new(store) as Arc<dyn Store>)
-        }
+    let opened = match postgres(config) {
+        Some(options) => PostgresStore::open(options).await.map(|store| Arc::new(store) as Arc<dyn Store>),
         None => {
             let durability = if config.database.survive_power_loss { Durability::Full } else { Durability::Normal };
             let options = SqliteOptions { path: Some(database_file(config)), durability, queue: WRITE_QUEUE };

@@ -86,6 +86,23 @@ async fn a_newer_schema_is_refused() {
 }
 
 #[tokio::test]
+async fn a_look_at_the_schema_changes_nothing() {
+    let url = database();
+    let name = url.rsplit('/').next().unwrap();
+    let options = PostgresOptions::at(&url);
+    for _ in 0..2 {
+        let state = PostgresStore::schema(&options).await.unwrap();
+        assert_eq!((state.found, state.pending.len()), (0, state.current as usize));
+    }
+    open(&url).await;
+    let state = PostgresStore::schema(&options).await.unwrap();
+    assert_eq!((state.found, state.pending), (state.current, vec![]));
+    let later = "INSERT INTO schema_migrations VALUES (999, 'later', '9.9.9')";
+    Postgres::shared().unwrap().sql(name, later).unwrap();
+    assert!(matches!(PostgresStore::schema(&options).await, Err(StoreError::Newer(_))));
+}
+
+#[tokio::test]
 async fn what_is_not_ours_is_left_alone() {
     let url = database();
     let name = url.rsplit('/').next().unwrap();

@@ -24,6 +24,9 @@ pub struct Args {
     /// Directory with the server's data [default: .noukai]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// PostgreSQL of the servers, where they share one; better in NOUKAI_DATABASE
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// Configuration file of the server
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -31,7 +34,7 @@ pub struct Args {
 
 /// Prints the name of the copy.
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
-    let overrides = Overrides { data: args.data, ..Overrides::default() };
+    let overrides = Overrides { data: args.data, database: args.database, ..Overrides::default() };
     let config = local::load_config(args.config.as_deref(), overrides)?;
     let copy = back_up(&config, args.to).await.map_err(CliError::failure)?;
     output::line(&copy.display().to_string());

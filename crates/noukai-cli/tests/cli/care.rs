@@ -50,6 +50,7 @@ fn a_copy_made_while_the_server_runs_is_a_server_of_its_own() {
 fn a_backup_of_nothing_says_so() {
     let folder = Folder::empty();
     folder.run(&["backup", "--data", "none"]).failed(1, "there is no database in none");
+    folder.run(&["backup", "--database", "postgres://ann:canary@127.0.0.1:9/x"]).failed(1, "pg_dump");
     folder.run(&["migrate", "--check", "--data", "none"]).failed(1, "there is no database in none");
     assert!(!folder.path("none").exists());
 }

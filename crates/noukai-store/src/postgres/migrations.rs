@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{GenericClient, Object, Pool};
+use deadpool_postgres::{Object, Pool};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::error::SqlState;
 
 use super::{fault::Fault, rows};
-use crate::StoreError;
+use crate::{SchemaState, StoreError};
 
 struct Migration {
     number: u32,
@@ -57,31 +57,23 @@ async fn apply_all(pool: &Pool, shown: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Where the schema stands; 0 before the first start.
-pub(super) async fn standing(pool: &Pool, shown: &str) -> Result<u32, StoreError> {
-    let number = async {
-        let client = pool.get().await?;
-        check_server(&client, shown).await?;
-        latest(&client, shown).await
-    };
-    number.await.map_err(|fault| explain(fault, shown))
+/// Where the schema stands; changes nothing.
+pub(super) async fn state(pool: &Pool, shown: &str) -> Result<SchemaState, StoreError> {
+    look(pool, shown).await.map_err(|fault| explain(fault, shown))
 }
 
-/// What an older schema lacks, by number and name.
-pub(super) fn after(schema: u32) -> Vec<(u32, &'static str)> {
-    MIGRATIONS.iter().filter(|step| step.number > schema).map(|step| (step.number, step.name)).collect()
-}
-
-/// The number of the schema; 0 where there is none.
-async fn latest(client: &impl GenericClient, shown: &str) -> Result<u32, Fault> {
-    if !rows::get::<bool>(&client.query_one(APPLIED, &[]).await?, 0)? {
-        return Ok(0);
+async fn look(pool: &Pool, shown: &str) -> Result<SchemaState, Fault> {
+    let client = pool.get().await?;
+    check_server(&client, shown).await?;
+    let made: bool = rows::get(&client.query_one(APPLIED, &[]).await?, 0)?;
+    let latest = if made { client.query_opt(LATEST, &[]).await? } else { None };
+    let found: u32 = latest.as_ref().map_or(Ok(0), |row| rows::number(row, 0))?;
+    if let Some(latest) = latest.filter(|_| found > CURRENT) {
+        return Err(newer(shown, found, rows::get(&latest, 1)?).into());
     }
-    let Some(latest) = client.query_opt(LATEST, &[]).await? else { return Ok(0) };
-    match rows::number(&latest, 0)? {
-        number if number > CURRENT => Err(newer(shown, number, rows::get(&latest, 1)?).into()),
-        number => Ok(number),
-    }
+    let later = MIGRATIONS.iter().filter(|migration| migration.number > found);
+    let pending = later.map(|migration| (migration.number, migration.name)).collect();
+    Ok(SchemaState { found, current: CURRENT, pending })
 }
 
 async fn check_server(client: &Object, shown: &str) -> Result<(), Fault> {
@@ -96,7 +88,15 @@ async fn check_server(client: &Object, shown: &str) -> Result<(), Fault> {
 async fn apply_one(client: &mut Object, migration: &Migration, shown: &str) -> Result<(), Fault> {
     let transaction = client.transaction().await?;
     transaction.batch_execute(LOCK).await?;
-    let number = latest(&transaction, shown).await?;
+    let latest = if rows::get(&transaction.query_one(APPLIED, &[]).await?, 0)? {
+        transaction.query_opt(LATEST, &[]).await?
+    } else {
+        None
+    };
+    let number: u32 = latest.as_ref().map_or(Ok(0), |row| rows::number(row, 0))?;
+    if let Some(latest) = latest.filter(|_| number > CURRENT) {
+        return Err(newer(shown, number, rows::get(&latest, 1)?).into());
+    }
     if number < migration.number {
         transaction.batch_execute(migration.sql).await?;
         let row = (i64::from(migration.number), migration.name, env!("CARGO_PKG_VERSION"));
@@ -118,7 +118,7 @@ fn unusable(shown: &str, why: &str) -> StoreError {
 }
 
 /// What a failure means at the start.
-pub(super) fn explain(fault: Fault, shown: &str) -> StoreError {
+fn explain(fault: Fault, shown: &str) -> StoreError {
     match fault {
         Fault::Lost(why) => unusable(
             shown,

@@ -22,7 +22,6 @@ mod queues;
 mod rows;
 mod runs;
 mod tls;
-mod tools;
 mod transact;
 mod upkeep;
 mod writer;
@@ -37,7 +36,7 @@ use uuid::Uuid;
 
 pub use self::news::News;
 use self::{connect::Target, news::Ears, nodes::Peers, transact::Slot, writer::Writer};
-use crate::{StoreError, hub::Hub};
+use crate::{SchemaState, StoreError, hub::Hub};
 
 /// Where and how.
 #[derive(Clone)]
@@ -83,6 +82,15 @@ impl Drop for Inner {
 }
 
 impl PostgresStore {
+    /// Where the schema stands; changes nothing.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub async fn schema(options: &PostgresOptions) -> Result<SchemaState, StoreError> {
+        let target = Target::parse(&options.url)?;
+        migrations::state(&target.pool(1)?, &target.shown()).await
+    }
+
     /// Connects, and brings the schema up to date. Several may do so at once.
     ///
     /// # Errors

@@ -263,6 +263,17 @@ pub struct RunFilter {
     pub limit: u32,
 }
 
+/// Where a database's schema stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaState {
+    /// The database's; 0: there is none yet.
+    pub found: u32,
+    /// The one that this release knows.
+    pub current: u32,
+    /// Migrations that the next start applies, by number and name.
+    pub pending: Vec<(u32, &'static str)>,
+}
+
 /// From when on ended runs are kept; what ended before is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeptSince {

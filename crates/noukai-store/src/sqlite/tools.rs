@@ -9,17 +9,13 @@ use rusqlite::Connection;
 use time::OffsetDateTime;
 
 use super::{SqliteStore, migrations, open, rows::time_if};
-use crate::StoreError;
+use crate::{SchemaState, StoreError};
 
 /// What a look at a database's file found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// The file's schema.
-    pub schema: u32,
-    /// The schema that this release knows.
-    pub current: u32,
-    /// Migrations that the next start applies, by number and name.
-    pub pending: Vec<(u32, &'static str)>,
+    /// Where its schema stands.
+    pub schema: SchemaState,
     /// What is wrong with the file's pages and indexes; `None`: nothing.
     pub damage: Option<String>,
     /// Bytes, its log included.
@@ -40,12 +36,10 @@ impl SqliteStore {
         let db = open::ours(path)?;
         let fault = |error| open::fault(path, error);
         migrations::check(&db, path)?;
-        let schema = migrations::number(&db).map_err(fault)?;
+        let found = migrations::number(&db).map_err(fault)?;
         let damage = if whole { damage(&db, "quick_check") } else { None };
         Ok(Inspection {
-            schema,
-            current: migrations::CURRENT,
-            pending: migrations::after(schema),
+            schema: SchemaState { found, current: migrations::CURRENT, pending: migrations::after(found) },
             damage,
             bytes: size(path) + size(&path.with_extension("db-wal")),
             newest_run: db.query_row(NEWEST, [], |row| time_if(row, 0)).map_err(fault)?,
