@@ -29,12 +29,30 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What is sent, and where to.
 #[derive(Clone)]
 pub struct Target {
-    /// The listening socket.
-    pub address: SocketAddr,
+    /// The listening sockets; connections take turns.
+    pub addresses: Vec<SocketAddr>,
     /// The path of the URL.
     pub path: String,
     /// The API key, where one is needed.
     pub key: Option<String>,
+    /// What a good answer is.
+    pub wanted: Wanted,
+}
+
+/// What a good answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// A completed run.
+    Completed,
+    /// An accepted job.
+    Accepted,
+}
+
+impl Target {
+    /// Where the connection of this number goes.
+    fn address(&self, connection: usize) -> SocketAddr {
+        self.addresses[connection % self.addresses.len()]
+    }
 }
 
 /// How long a load goes on.
@@ -71,9 +89,9 @@ struct Plan {
 
 /// Sends one request and gives the answer's body. An error where it is not that of a completed run.
 pub async fn probe(target: &Target) -> Result<Bytes> {
-    let mut sender = connect(target.address).await?;
+    let mut sender = connect(target.address(0)).await?;
     let (status, body) = exchange(&mut sender, target).await?;
-    if let Some(fault) = fault(status, &body) {
+    if let Some(fault) = fault(target.wanted, status, &body) {
         bail!("{} answered {fault}: {}", target.path, String::from_utf8_lossy(&body));
     }
     Ok(body)
@@ -82,8 +100,8 @@ pub async fn probe(target: &Target) -> Result<Bytes> {
 /// Puts `target` under load.
 pub async fn run(target: &Target, connections: usize, until: Until) -> Result<Outcome> {
     let mut senders = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        senders.push(connect(target.address).await?);
+    for connection in 0..connections {
+        senders.push((connection, connect(target.address(connection)).await?));
     }
     let plan = Arc::new(Plan {
         target: target.clone(),
@@ -112,7 +130,7 @@ async fn collect(tasks: &mut JoinSet<Outcome>) -> Outcome {
 }
 
 /// One connection, for as long as the plan says. A connection that breaks is made anew.
-async fn drive(plan: Arc<Plan>, mut sender: SendRequest<Full<Bytes>>) -> Outcome {
+async fn drive(plan: Arc<Plan>, (number, mut sender): (usize, SendRequest<Full<Bytes>>)) -> Outcome {
     let mut outcome = Outcome::default();
     if matches!(plan.until, Until::Once) {
         plan.all_connected.wait().await;
@@ -120,13 +138,13 @@ async fn drive(plan: Arc<Plan>, mut sender: SendRequest<Full<Bytes>>) -> Outcome
     while plan.goes_on() {
         let start = Instant::now();
         match exchange(&mut sender, &plan.target).await {
-            Ok((status, body)) => match fault(status, &body) {
+            Ok((status, body)) => match fault(plan.target.wanted, status, &body) {
                 None => outcome.complete(start, plan.counted_from()),
                 Some(fault) => outcome.fail(fault),
             },
             Err(error) => {
                 outcome.fail(format!("{error:#}"));
-                match connect(plan.target.address).await {
+                match connect(plan.target.address(number)).await {
                     Ok(new) => sender = new,
                     Err(_) => break,
                 }
@@ -222,12 +240,13 @@ fn request(target: &Target) -> Result<Request<Full<Bytes>>> {
 }
 
 /// What is wrong with an answer: a failed run comes with status 200, too.
-fn fault(status: u16, body: &[u8]) -> Option<String> {
-    if status != 200 {
+fn fault(wanted: Wanted, status: u16, body: &[u8]) -> Option<String> {
+    let good = if wanted == Wanted::Accepted { 202 } else { 200 };
+    if status != good {
         return Some(format!("status {status}"));
     }
     let is_completed = body.windows(COMPLETED.len()).any(|part| part == COMPLETED);
-    (!is_completed).then(|| "a run that did not complete".to_owned())
+    (wanted == Wanted::Completed && !is_completed).then(|| "a run that did not complete".to_owned())
 }
 
 #[cfg(test)]
@@ -236,9 +255,13 @@ mod tests {
 
     #[test]
     fn only_a_completed_run_is_a_success() {
-        assert_eq!(fault(200, br#"{"a":1,"status":"completed"}"#), None);
-        assert_eq!(fault(200, br#"{"status":"failed"}"#).as_deref(), Some("a run that did not complete"));
-        assert_eq!(fault(429, br#"{"status":"completed"}"#).as_deref(), Some("status 429"));
+        assert_eq!(fault(Wanted::Completed, 200, br#"{"a":1,"status":"completed"}"#), None);
+        assert_eq!(
+            fault(Wanted::Completed, 200, br#"{"status":"failed"}"#).as_deref(),
+            Some("a run that did not complete")
+        );
+        assert_eq!(fault(Wanted::Accepted, 202, b"{}"), None);
+        assert_eq!(fault(Wanted::Completed, 429, br#"{"status":"completed"}"#).as_deref(), Some("status 429"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What is measured, in which order, with which effort.
 
 mod in_flight;
+mod jobs;
 mod memory;
+mod postgres;
 mod start;
 mod throughput;
 
@@ -13,7 +15,7 @@ use clap::Args;
 use noukai_testbed::Child;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::load::{self, Target};
+use crate::load::{self, Target, Wanted};
 use crate::noukai::{self, Installation};
 use crate::report::Report;
 use crate::{output, proc};
@@ -35,11 +37,21 @@ pub struct Options {
     #[arg(long)]
     quick: bool,
     /// Measure the bare handlers alone.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "only")]
     floor_only: bool,
+    /// Measure this part alone.
+    #[arg(long, value_name = "PART")]
+    only: Option<Part>,
     /// Also write the tables to FILE; where FILE has the two markers, only what stands between them.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// A part of the benchmark with a place of its own in the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// SQLite beside PostgreSQL with one node and with two: calls and jobs.
+    Postgres,
 }
 
 /// How long and how often.
@@ -51,6 +63,9 @@ pub struct Effort {
     starts: usize,
     runs: [u64; 2],
     in_flight: usize,
+    jobs: u64,
+    job_starts: usize,
+    queued: u64,
 }
 
 const FULL: Effort = Effort {
@@ -61,6 +76,9 @@ const FULL: Effort = Effort {
     starts: 10,
     runs: [20_000, 100_000],
     in_flight: 2_000,
+    jobs: 20_000,
+    job_starts: 500,
+    queued: 100_000,
 };
 
 const QUICK: Effort = Effort {
@@ -71,6 +89,9 @@ const QUICK: Effort = Effort {
     starts: 3,
     runs: [1_000, 5_000],
     in_flight: 2_000,
+    jobs: 500,
+    job_starts: 30,
+    queued: 2_000,
 };
 
 /// Measures everything, prints the report and writes it where that was asked for.
@@ -85,11 +106,15 @@ pub async fn run(options: &Options) -> Result<()> {
     report.paragraph(&format!("{version}; {}.{kind}", proc::machine()));
     if options.floor_only {
         measure_floor(effort, &mut report).await?;
+    } else if options.only == Some(Part::Postgres) {
+        let pair = Pair::start(Duration::ZERO)?;
+        postgres::measure(&installation, &pair, effort, &mut report).await?;
     } else {
         measure_server(&installation, effort, &mut report).await?;
     }
     output::line(report.text());
-    options.out.as_deref().map_or(Ok(()), |path| report.write(path))
+    let part = if options.only == Some(Part::Postgres) { "bench postgres" } else { "bench" };
+    options.out.as_deref().map_or(Ok(()), |path| report.write(path, part))
 }
 
 /// Two thousand connections need more open files than some systems give without being asked. Children inherit it.
@@ -102,7 +127,7 @@ fn raise_file_limit() -> Result<()> {
 async fn measure_floor(effort: &Effort, report: &mut Report) -> Result<()> {
     let pair = Pair::start(Duration::ZERO)?;
     for (title, path) in [("Two model calls", "/floor"), ("No model call", "/floor/echo")] {
-        let subjects = [Subject { name: "floor", pid: pair.floor.pid(), target: pair.target(path)? }];
+        let subjects = [Subject { name: "floor", pids: vec![pair.floor.pid()], target: pair.target(path)? }];
         throughput::measure(title, &subjects, effort, report).await?;
     }
     Ok(())
@@ -115,8 +140,8 @@ async fn measure_server(installation: &Installation, effort: &Effort, report: &m
     let cases = [("Two model calls", "/floor", "two-block"), ("No model call", "/floor/echo", "two-block-echo")];
     for (title, path, flow) in cases {
         let subjects = [
-            Subject { name: "floor", pid: pair.floor.pid(), target: pair.target(path)? },
-            Subject { name: "noukai", pid: server.pid(), target: noukai::target(&server, flow)? },
+            Subject { name: "floor", pids: vec![pair.floor.pid()], target: pair.target(path)? },
+            Subject { name: "noukai", pids: vec![server.pid()], target: noukai::target(&server, flow)? },
         ];
         throughput::measure(title, &subjects, effort, report).await?;
     }
@@ -145,7 +170,8 @@ impl Pair {
     }
 
     fn target(&self, path: &str) -> Result<Target> {
-        Ok(Target { address: noukai::address(self.floor.said("url")?)?, path: path.to_owned(), key: None })
+        let addresses = vec![noukai::address(self.floor.said("url")?)?];
+        Ok(Target { addresses, path: path.to_owned(), key: None, wanted: Wanted::Completed })
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use noukai_testbed::{Child, without_settings};
 
-use crate::load::Target;
+use crate::load::{Target, Wanted};
 
 /// Where the binary, its flows and its data are.
 pub struct Installation {
@@ -50,6 +50,44 @@ impl Installation {
         Child::spawn(&mut command).with_context(|| format!("see {}", data.with_extension("log").display()))
     }
 
+    /// A command on a database: `PostgreSQL`'s by its URL, else the one in `data`.
+    fn on(&self, data: &Path, database: Option<&str>) -> Command {
+        let mut command = Command::new(&self.binary);
+        without_settings(&mut command)
+            .env("NOUKAI_DATA", data)
+            .envs(ENVIRONMENT.iter().copied())
+            .env("NOUKAI_LIMITS_QUEUED_JOBS", "1000000");
+        if let Some(url) = database {
+            command.env("NOUKAI_DATABASE", url);
+        }
+        command
+    }
+
+    /// Starts `noukai serve` with full traces, or `noukai worker`. Its log goes to a file beside the data.
+    pub fn node(&self, role: &[&str], data: &Path, database: Option<&str>, provider: &str) -> Result<Child> {
+        let file = data.with_extension("toml");
+        fs::write(&file, "trace_capture = \"full\"\n").context("cannot write the configuration")?;
+        let log = File::options().create(true).append(true).open(data.with_extension("log"));
+        let mut command = self.on(data, database);
+        command
+            .args(role)
+            .args(["--json", "--config"])
+            .arg(file)
+            .env("NOUKAI_FLOWS", &self.flows)
+            .env("NOUKAI_PROVIDER_BASE_URL", provider)
+            .env("NOUKAI_PROVIDER_API_KEY", "bench")
+            .stderr(log.context("cannot make the log file")?);
+        Child::spawn(&mut command).with_context(|| format!("see {}", data.with_extension("log").display()))
+    }
+
+    /// Makes a key of the project that `noukai serve` loads its flows into.
+    pub fn key(&self, data: &Path, database: Option<&str>) -> Result<String> {
+        let output = self.on(data, database).args(["key", "create", "--name", "bench"]).output()?;
+        let key = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        anyhow::ensure!(output.status.success(), "no key: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(key)
+    }
+
     /// What the binary says of its version.
     pub fn version(&self) -> String {
         let output = Command::new(&self.binary).arg("--version").output();
@@ -61,7 +99,8 @@ impl Installation {
 pub fn target(server: &Child, flow: &str) -> Result<Target> {
     let (org, project) = (server.said("org")?, server.said("project")?);
     Ok(Target {
-        address: address(server.said("url")?)?,
+        addresses: vec![address(server.said("url")?)?],
+        wanted: Wanted::Completed,
         path: format!("/api/v1/seq/{org}/{project}/{flow}/execute"),
         key: Some(server.said("api_key")?.to_owned()),
     })

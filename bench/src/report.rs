@@ -8,9 +8,6 @@ use anyhow::{Context, Result};
 
 use crate::output;
 
-const BEGIN: &str = "<!-- bench: begin -->";
-const END: &str = "<!-- bench: end -->";
-
 /// Grows from top to bottom.
 #[derive(Default)]
 pub struct Report(String);
@@ -43,20 +40,21 @@ impl Report {
         self.paragraph(&lines.join("\n"));
     }
 
-    /// Writes it to `path`: between the markers where the file has them, else as the whole file.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    /// Writes it to `path`: between the part's markers where the file has them, else as the whole file.
+    pub fn write(&self, path: &Path, part: &str) -> Result<()> {
         let found = fs::read_to_string(path).unwrap_or_default();
-        let text = between_markers(&found, self.text()).unwrap_or_else(|| format!("{}\n", self.text()));
+        let text = between_markers(&found, part, self.text()).unwrap_or_else(|| format!("{}\n", self.text()));
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
         output::note(&format!("wrote {}", path.display()));
         Ok(())
     }
 }
 
-fn between_markers(page: &str, text: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{text}\n\n{END}{after}"))
+fn between_markers(page: &str, part: &str, text: &str) -> Option<String> {
+    let (begin, end) = (format!("<!-- {part}: begin -->"), format!("<!-- {part}: end -->"));
+    let (before, rest) = page.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n\n{text}\n\n{end}{after}"))
 }
 
 /// `1.23 ms`.
@@ -111,9 +109,9 @@ mod tests {
 
     #[test]
     fn only_what_is_between_the_markers_changes() {
-        let page = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        let expected = format!("a\n{BEGIN}\n\nnew\n\n{END}\nb\n");
-        assert_eq!(between_markers(&page, "new").as_deref(), Some(expected.as_str()));
-        assert_eq!(between_markers("no markers", "new"), None);
+        let page =
+            |text: &str| format!("a\n<!-- x y: begin -->{text}<!-- x y: end -->\n<!-- x: begin --><!-- x: end -->\n");
+        assert_eq!(between_markers(&page("\nold\n"), "x y", "new"), Some(page("\n\nnew\n\n")));
+        assert_eq!(between_markers(&page(""), "z", "new"), None);
     }
 }

@@ -21,6 +21,9 @@ pub struct Options {
     /// Measure the bare handlers alone; needs no noukai binary.
     #[arg(long)]
     floor_only: bool,
+    /// Measure this part alone: `postgres`.
+    #[arg(long, value_name = "PART")]
+    only: Option<String>,
 }
 
 /// Builds in release and hands over.
@@ -36,6 +39,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     if options.floor_only {
         command.arg("--floor-only");
+    }
+    if let Some(part) = &options.only {
+        command.args(["--only", part]);
     }
     if let Some(out) = &options.out {
         command.arg("--out").arg(std::path::absolute(out)?);

@@ -20,8 +20,8 @@ pub async fn measure(installation: &Installation, effort: &Effort, report: &mut 
     let data = installation.fresh_data("in-flight")?;
     let server = installation.start(&data, &pair.provider()?)?;
     let subjects = [
-        Subject { name: "floor", pid: pair.floor.pid(), target: pair.target("/floor")? },
-        Subject { name: "noukai", pid: server.pid(), target: noukai::target(&server, "two-block")? },
+        Subject { name: "floor", pids: vec![pair.floor.pid()], target: pair.target("/floor")? },
+        Subject { name: "noukai", pids: vec![server.pid()], target: noukai::target(&server, "two-block")? },
     ];
     let title = format!("{} runs in flight, two model calls of one second each", thousands(effort.in_flight as u64));
     report.heading(&title);
@@ -35,9 +35,9 @@ pub async fn measure(installation: &Installation, effort: &Effort, report: &mut 
 
 async fn one(subject: &Subject, count: usize, report: &mut Report) -> Result<Vec<String>> {
     check(&subject.target).await?;
-    let before = proc::memory(subject.pid)?;
+    let before = proc::memory(subject.pids[0])?;
     let outcome = load::run(&subject.target, count, Until::Once).await?;
-    let after = proc::memory(subject.pid)?;
+    let after = proc::memory(subject.pids[0])?;
     if !outcome.errors.is_empty() {
         report.paragraph(&format!("**Faults** of {} with {count} runs in flight: {}.", subject.name, outcome.faults()));
     }

@@ -16,8 +16,8 @@ use crate::{output, proc, stats};
 pub struct Subject {
     /// Its name in the report.
     pub name: &'static str,
-    /// Its process.
-    pub pid: u32,
+    /// Its processes.
+    pub pids: Vec<u32>,
     /// What to ask it.
     pub target: Target,
 }
@@ -77,10 +77,10 @@ async fn take_turns(subjects: &[Subject], connections: usize, effort: &Effort) -
 }
 
 async fn one_round(subject: &Subject, connections: usize, effort: &Effort) -> Result<Round> {
-    let before = proc::cpu_time(subject.pid)?;
+    let before = cpu_time(&subject.pids)?;
     let until = Until::Time { warm_up: effort.warm_up, counted: effort.counted };
     let outcome = load::run(&subject.target, connections, until).await?;
-    let cpu = proc::cpu_time(subject.pid)?.saturating_sub(before);
+    let cpu = cpu_time(&subject.pids)?.saturating_sub(before);
     Ok(Round {
         per_second: outcome.times.len() as f64 / outcome.elapsed.as_secs_f64(),
         p50: stats::percentile(&outcome.times, 50),
@@ -88,6 +88,10 @@ async fn one_round(subject: &Subject, connections: usize, effort: &Effort) -> Re
         cpu: cpu.div_f64(outcome.completed.max(1) as f64),
         faults: outcome.faults(),
     })
+}
+
+fn cpu_time(pids: &[u32]) -> Result<Duration> {
+    pids.iter().map(|pid| proc::cpu_time(*pid)).sum()
 }
 
 fn row(connections: usize, name: &str, figures: &Figures, of_the_floor: f64) -> Vec<String> {

@@ -4,28 +4,62 @@ use std::{fmt, process::ExitCode};
 
 use noukai_server::AppError;
 
-/// The work went wrong, or its result is that something is wrong.
-const FAILURE: u8 = 1;
-/// What was asked for makes no sense: a wrong argument, a missing file, an invalid flow. As clap has it.
-const USAGE: u8 = 2;
+/// Why the process ends as it does, for scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// The work went wrong, or its result is that something is wrong.
+    Failure = 1,
+    /// What was asked for makes no sense: a wrong argument, a missing file, an invalid flow. As clap has it.
+    Usage = 2,
+    /// The run waits for tool results that nobody gives.
+    Paused = 3,
+    /// The server refused the key.
+    Refused = 4,
+    /// No such flow, version, run or job.
+    NotFound = 5,
+    /// The budget is used up.
+    Credits = 6,
+    /// Too many requests, or the server has no room.
+    Busy = 7,
+    /// No connection to the server.
+    Connection = 8,
+    /// No answer in time.
+    Timeout = 9,
+    /// An answer, but not one of a Noukai server.
+    Decode = 10,
+    /// As shells count a process that SIGINT ended.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
 
 /// Why a command failed. Printed once, in `main`.
 #[derive(Debug)]
 pub struct CliError {
     message: String,
     hint: Option<String>,
-    code: u8,
+    exit: Exit,
 }
 
 impl CliError {
     /// The work went wrong.
     pub fn failure(message: impl fmt::Display) -> Self {
-        Self { message: one_line(&message.to_string()), hint: None, code: FAILURE }
+        Self::of(Exit::Failure, message)
     }
 
     /// What was asked for makes no sense.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Self { code: USAGE, ..Self::failure(message) }
+        Self::of(Exit::Usage, message)
+    }
+
+    /// With an exit code of its own.
+    pub fn of(exit: Exit, message: impl fmt::Display) -> Self {
+        Self { message: one_line(&message.to_string()), hint: None, exit }
     }
 
     /// What to do about it.
@@ -40,7 +74,7 @@ impl CliError {
     }
 
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.code)
+        self.exit.into()
     }
 }
 

@@ -12,6 +12,9 @@ pub struct Local {
     /// Directory with the server's data [default: .noukai]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// PostgreSQL of the servers, where they share one; better in NOUKAI_DATABASE
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// Configuration file of the server
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -33,7 +36,7 @@ impl Local {
     /// No data, no such project, or several projects and none chosen.
     pub async fn open(&self) -> Result<Opened, CliError> {
         let config = self.config()?;
-        if !config.data.is_dir() {
+        if config.database.url.is_none() && !config.data.is_dir() {
             let message = format!("no data in {}", config.data.display());
             let hint = "start `noukai dev` or `noukai serve` first, or name the directory with --data";
             return Err(CliError::usage(message).with_hint(hint));
@@ -65,7 +68,7 @@ impl Local {
     }
 
     fn config(&self) -> Result<Config, CliError> {
-        let overrides = Overrides { data: self.data.clone(), ..Overrides::default() };
+        let overrides = Overrides { data: self.data.clone(), database: self.database.clone(), ..Overrides::default() };
         load_config(self.config.as_deref(), overrides)
     }
 
@@ -109,7 +112,18 @@ pub fn load_config(file: Option<&std::path::Path>, overrides: Overrides) -> Resu
     Config::load(file, overrides).map_err(CliError::usage)
 }
 
-/// The use cases over a data directory, without a server.
+/// The same, for what is private to a person at work: never on a database that others share.
+///
+/// # Errors
+/// As for [`load_config`].
+pub fn load_private_config(file: Option<&std::path::Path>, overrides: Overrides) -> Result<Config, CliError> {
+    let mut config = load_config(file, overrides)?;
+    config.database.url = None;
+    config.workers = config.workers.max(1);
+    Ok(config)
+}
+
+/// The use cases over a database, without a server.
 ///
 /// # Errors
 /// Why it cannot be opened, in one line.

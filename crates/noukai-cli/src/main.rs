@@ -5,10 +5,12 @@
 mod commands;
 mod error;
 mod flow_files;
+mod input;
 mod local;
 mod logging;
 mod output;
 mod progress;
+mod remote;
 mod sample;
 mod snippets;
 mod stop;
@@ -34,6 +36,7 @@ First steps:
   noukai run hello -m 'Ada'         run one flow without a server
   noukai check flows/               say what is wrong with flow files
   noukai block run hello shape      call one code block
+  noukai login --server URL         keep a server's key; then `noukai run org/project/flow -m 'Hi'`
 
 `noukai COMMAND --help` has examples for each command.";
 
@@ -54,7 +57,19 @@ fn main() -> ExitCode {
     if noukai_server::is_worker() {
         return noukai_server::worker_main();
     }
-    let outcome = runtime().and_then(|runtime| runtime.block_on(Cli::parse().command.run()));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            output::usage(&error);
+            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    let outcome = runtime().and_then(|runtime| {
+        let outcome = runtime.block_on(cli.command.run());
+        // Not waiting for a line that nobody types.
+        runtime.shutdown_background();
+        outcome
+    });
     outcome.unwrap_or_else(|error| {
         output::error(&error);
         error.exit_code()

@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use crate::error::CliError;
 
+/// What every API key begins with.
+const KEY: &str = "nk_";
+
 /// One line, or several, of the result.
 pub fn line(text: &str) {
     let mut stdout = io::stdout().lock();
@@ -45,10 +48,44 @@ pub fn partial(text: &str) {
 /// What makes the command fail, once.
 pub fn error(error: &CliError) {
     let style = Style::stderr();
-    note(&format!("{} {error}", style.red("error:")));
+    note(&format!("{} {}", style.red("error:"), masked(&error.to_string())));
     if let Some(hint) = error.hint() {
-        note(&format!("  {} {hint}", style.dim("hint:")));
+        note(&format!("  {} {}", style.dim("hint:"), masked(hint)));
     }
+}
+
+/// What is wrong with the command line, as clap says it.
+pub fn usage(error: &clap::Error) {
+    let text = if Style::of_stream(error.use_stderr()).is_coloured() {
+        error.render().ansi().to_string()
+    } else {
+        error.render().to_string()
+    };
+    if error.use_stderr() {
+        let _ = write!(io::stderr().lock(), "{}", masked(&text));
+    } else {
+        raw(text.as_bytes());
+    }
+}
+
+/// The text without the keys in it: a key that was put in the wrong place is not shown to whoever reads the terminal
+/// or its log.
+pub fn masked(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(KEY) {
+        let (before, key) = rest.split_at(at);
+        let end = key.find(|c: char| !is_word(c) && c != '-').unwrap_or(key.len());
+        let is_key = !before.ends_with(is_word) && end > KEY.len();
+        shown.push_str(before);
+        shown.push_str(if is_key { "nk_***" } else { &key[..end] });
+        rest = &key[end..];
+    }
+    shown + rest
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 /// Something that surprises but does not stop the work.
@@ -71,6 +108,10 @@ impl Style {
     /// No colours.
     #[cfg(test)]
     pub const PLAIN: Self = Self { colour: false };
+
+    fn of_stream(is_stderr: bool) -> Self {
+        if is_stderr { Self::stderr() } else { Self::stdout() }
+    }
 
     pub fn stdout() -> Self {
         Self::of(io::stdout().is_terminal())
@@ -116,5 +157,17 @@ impl Style {
 
     pub fn cyan(self, text: &str) -> String {
         self.paint(text, text.cyan())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_masked_wherever_they_stand() {
+        assert_eq!(masked("no flow nk_live_abcdefgh_0123, try `nk_`"), "no flow nk_***, try `nk_`");
+        assert_eq!(masked("nk_a?x=nk_b-c"), "nk_***?x=nk_***");
+        assert_eq!(masked("link_to blank_key ünk_x"), "link_to blank_key ünk_x");
     }
 }

@@ -4,10 +4,10 @@ use std::io;
 
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use crate::{error::CliError, output};
-
-/// As shells count a process that SIGINT ended.
-pub const INTERRUPTED: u8 = 130;
+use crate::{
+    error::{CliError, Exit},
+    output,
+};
 
 /// Watches for signals until it is dropped.
 pub struct Stop {
@@ -27,7 +27,7 @@ impl Stop {
             stop.cancel();
             signals.next().await;
             output::note("stopped at once");
-            std::process::exit(i32::from(INTERRUPTED));
+            std::process::exit(Exit::Interrupted as i32);
         });
         Ok(Self { token, _watch: AbortOnDropHandle::new(watch) })
     }

@@ -22,6 +22,10 @@ const PORT: u16 = 8080;
 const DATA: &str = ".noukai";
 const CODE_TIMEOUT_MS: u64 = 10_000;
 const CODE_MEMORY_MIB: u64 = 128;
+const CONNECTIONS: usize = 16;
+/// Longer than a database takes to restart.
+const NODE_LEASE_SECONDS: u64 = 15;
+const CONNECTION_BOUNDS: std::ops::RangeInclusive<usize> = 4..=1000;
 
 /// Everything a server needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -48,8 +52,12 @@ pub struct Config {
     pub project: String,
     /// Folder of flow files that `serve` loads at its start.
     pub flows: Option<PathBuf>,
-    /// Jobs run at the same time.
+    /// Jobs run at the same time; 0: none, where other servers on the database run them.
     pub workers: usize,
+    /// What this server is called among those that share a database.
+    pub node: String,
+    /// How long the others take this server to live without hearing of it; then they take over what it did.
+    pub node_lease: Duration,
     /// How long a server that was told to stop still takes on what is new, while it says that it is not ready.
     pub drain: Duration,
     /// How long a stopping server waits for what is under way.
@@ -60,10 +68,21 @@ pub struct Config {
 }
 
 /// How the database is kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct DatabaseConfig {
+    /// A PostgreSQL that several servers may share: `postgres://user:password@host:5432/database?sslmode=verify-full`.
+    /// `None`: SQLite in the data directory.
+    pub url: Option<Secret>,
+    /// Connections to PostgreSQL at the same time; one more listens.
+    pub connections: usize,
     /// Whether every commit also survives a loss of power, at the price of a disk flush.
     pub survive_power_loss: bool,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self { url: None, connections: CONNECTIONS, survive_power_loss: false }
+    }
 }
 
 /// How code blocks are run.
@@ -108,6 +127,10 @@ pub struct Overrides {
     pub port: Option<u16>,
     /// Data directory.
     pub data: Option<PathBuf>,
+    /// URL of a PostgreSQL database.
+    pub database: Option<String>,
+    /// Jobs run at the same time.
+    pub workers: Option<usize>,
     /// Folder of flow files.
     pub flows: Option<PathBuf>,
     /// What traces keep where a flow does not say.
@@ -175,6 +198,10 @@ struct FileCode {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct FileDatabase {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<FileSecret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<usize>,
     survive_power_loss: bool,
 }
 
@@ -226,7 +253,7 @@ impl Config {
                 .or_else(|| env("NOUKAI_DATA").map(Into::into))
                 .or(file.data)
                 .unwrap_or_else(|| DATA.into()),
-            database: DatabaseConfig { survive_power_loss: file.database.survive_power_loss },
+            database: database(file.database, env, flags.database)?,
             provider,
             code: code(&file.code, env)?,
             retention: file.retention.merge(env, limits.trace_retention_days)?,
@@ -239,7 +266,9 @@ impl Config {
                 .or(file.project)
                 .unwrap_or_else(|| "dev".to_owned()),
             flows: flags.flows.or_else(|| env("NOUKAI_FLOWS").map(Into::into)).or(file.flows),
-            workers: number(env, "NOUKAI_WORKERS")?.or(file.workers).unwrap_or(64),
+            workers: flags.workers.or(number(env, "NOUKAI_WORKERS")?).or(file.workers).unwrap_or(64),
+            node_lease: Duration::from_secs(number(env, "NOUKAI_NODE_LEASE_SECONDS")?.unwrap_or(NODE_LEASE_SECONDS)),
+            node: env("NOUKAI_NODE").or_else(|| env("HOSTNAME")).unwrap_or_else(|| "noukai".to_owned()),
             drain: Duration::from_secs(number(env, "NOUKAI_DRAIN_SECONDS")?.or(file.drain_seconds).unwrap_or(0)),
             grace: Duration::from_secs(number(env, "NOUKAI_SHUTDOWN_SECONDS")?.or(file.shutdown_seconds).unwrap_or(30)),
             #[cfg(feature = "failpoints")]
@@ -255,12 +284,18 @@ impl Config {
                 return Err(ConfigError(format!("`{name}`: `{slug}` is no slug: {}", crate::app::SLUG_RULE)));
             }
         }
-        if self.workers == 0 {
+        if self.workers == 0 && self.database.url.is_none() {
             return Err(ConfigError("`workers` must be at least 1, or jobs would wait for ever".to_owned()));
         }
         let code = &self.code;
         if code.workers == Some(0) || code.timeout.is_zero() || code.memory_bytes == 0 {
             return Err(ConfigError("`code`: workers, timeout_ms and memory_mib must be at least 1".to_owned()));
+        }
+        if self.node_lease < Duration::from_secs(3) {
+            return Err(ConfigError("NOUKAI_NODE_LEASE_SECONDS must be at least 3".to_owned()));
+        }
+        if !CONNECTION_BOUNDS.contains(&self.database.connections) {
+            return Err(ConfigError("`database.connections` must be between 4 and 1000".to_owned()));
         }
         for (name, limit) in
             [("job_attempts", self.limits.job_attempts), ("concurrent_jobs", self.limits.concurrent_jobs)]
@@ -287,7 +322,11 @@ impl Config {
             workers: Some(self.workers),
             drain_seconds: Some(self.drain.as_secs()),
             shutdown_seconds: Some(self.grace.as_secs()),
-            database: FileDatabase { survive_power_loss: self.database.survive_power_loss },
+            database: FileDatabase {
+                url: self.database.url.as_ref().map(|_| FileSecret(String::new())),
+                connections: Some(self.database.connections),
+                survive_power_loss: self.database.survive_power_loss,
+            },
             provider: FileProvider {
                 base_url: Some(self.provider.base_url.clone()),
                 api_key: self.provider.api_key.as_ref().map(|_| FileSecret(String::new())),
@@ -344,6 +383,24 @@ fn listen(
 
 const fn loopback(ip: IpAddr) -> SocketAddr {
     SocketAddr::new(ip, PORT)
+}
+
+/// The URL may hold a password, so that it is a secret as a whole.
+fn database(
+    file: FileDatabase,
+    env: &dyn Fn(&str) -> Option<String>,
+    flag: Option<String>,
+) -> Result<DatabaseConfig, ConfigError> {
+    let url = flag.or_else(|| env("NOUKAI_DATABASE")).or_else(|| file.url.map(|url| url.0));
+    if url.as_deref().is_some_and(|url| !url.starts_with("postgres://") && !url.starts_with("postgresql://")) {
+        let why = "`database.url` must begin with postgres://; leave it out to keep SQLite in the data directory";
+        return Err(ConfigError(why.to_owned()));
+    }
+    Ok(DatabaseConfig {
+        url: url.map(Secret::new),
+        connections: number(env, "NOUKAI_DATABASE_CONNECTIONS")?.or(file.connections).unwrap_or(CONNECTIONS),
+        survive_power_loss: file.survive_power_loss,
+    })
 }
 
 /// Our own names first; then OpenRouter's and OpenAI's, so that what is set already works.
@@ -479,6 +536,21 @@ mod tests {
         assert!(!format!("{config:?}").contains("canary"));
         let again: File = toml::from_str(&config.masked()).unwrap();
         assert_eq!(again.limits.len(), config_limits_len());
+        let url = "[database]\nurl = 'postgres://ann:canary@db/flows'";
+        let flag = Overrides { database: Some("postgres://ann:canary@other/flows".to_owned()), ..Overrides::default() };
+        for config in [load(url, &[], Overrides::default()), load("", &[], flag)].map(Result::unwrap) {
+            assert!(config.database.url.as_ref().is_some_and(|url| url.expose().contains("canary")));
+            assert!(!config.masked().contains("canary") && config.masked().contains("url"), "{}", config.masked());
+            assert!(!format!("{config:?}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn only_a_shared_database_may_have_servers_without_workers() {
+        let none = || Overrides { workers: Some(0), ..Overrides::default() };
+        assert!(load("", &[], none()).unwrap_err().to_string().contains("workers"));
+        let config = load("", &[("NOUKAI_DATABASE", "postgres://db/flows")], none()).unwrap();
+        assert_eq!(config.workers, 0);
     }
 
     fn config_limits_len() -> usize {
@@ -506,6 +578,8 @@ mod tests {
             ("[limits]\nconcurrent_jobs = 0", "limits.concurrent_jobs"),
             ("org = 'A'", "org"),
             ("[provider]\nbase_url = 'ftp://x'", "base_url"),
+            ("[database]\nurl = 'mysql://x'", "database.url"),
+            ("[database]\nconnections = 1", "database.connections"),
         ] {
             let error = load(file, &[], Overrides::default()).unwrap_err().to_string();
             assert!(error.contains(part), "{file}: {error}");

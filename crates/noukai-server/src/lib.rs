@@ -17,4 +17,4 @@ pub use app::{
 };
 pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, Overrides, ProviderSettings};
 pub use http::document as openapi_document;
-pub use server::{Metered, Server, StartError, code_runner, is_worker, worker_main};
+pub use server::{Metered, Role, Server, StartError, code_runner, is_worker, worker_main};

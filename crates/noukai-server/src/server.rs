@@ -13,7 +13,7 @@ use noukai_engine::{Code, Model, SystemClock};
 use noukai_models::{Egress, Models, OpenAiCompatible, ProviderConfig};
 pub use noukai_sandbox::{Metered, is_worker, worker_main};
 use noukai_sandbox::{Sandbox, Settings};
-use noukai_store::{Durability, SqliteOptions, SqliteStore, Store};
+use noukai_store::{Durability, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -76,7 +76,7 @@ impl App {
     }
 
     async fn open_with(config: &Config, code: CodeRunner) -> Result<Self, StartError> {
-        let store = open_store(config)?;
+        let store = open_store(config).await?;
         #[cfg(feature = "failpoints")]
         let store = with_failpoint(store, config)?;
         let model = models(config)?;
@@ -95,13 +95,21 @@ impl App {
     }
 }
 
-fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
-    let durability = if config.database.survive_power_loss { Durability::Full } else { Durability::Normal };
-    let path = config.data.join(DATABASE);
-    let options = SqliteOptions { path: Some(path), durability, queue: WRITE_QUEUE };
-    SqliteStore::open(options)
-        .map(|store| Arc::new(store) as Arc<dyn Store>)
-        .map_err(|error| StartError(error.to_string()))
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let opened = match &config.database.url {
+        Some(url) => {
+            let connections = config.database.connections;
+            let options = PostgresOptions { connections, queue: WRITE_QUEUE, ..PostgresOptions::at(url.expose()) };
+            PostgresStore::open(options).await.map(|store| Arc::new(store) as Arc<dyn Store>)
+        }
+        None => {
+            let durability = if config.database.survive_power_loss { Durability::Full } else { Durability::Normal };
+            let path = config.data.join(DATABASE);
+            let options = SqliteOptions { path: Some(path), durability, queue: WRITE_QUEUE };
+            SqliteStore::open(options).map(|store| Arc::new(store) as Arc<dyn Store>)
+        }
+    };
+    opened.map_err(|error| StartError(error.to_string()))
 }
 
 #[cfg(feature = "failpoints")]
@@ -128,16 +136,25 @@ fn models(config: &Config) -> Result<Arc<dyn Model>, StartError> {
     Ok(Arc::new(Models::new(provider, settings.default_model.clone())))
 }
 
-/// A server that accepts requests.
+/// What a server is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The API, and workers if there are any.
+    Serve,
+    /// Workers; what it listens on, if anything, only answers how it is.
+    Work,
+}
+
+/// A running server.
 pub struct Server {
     app: App,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     drain: Duration,
     grace: Duration,
     accepting: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
-    /// Dropped last.
-    _lock: File,
+    /// Dropped last. `None` where the database is not in the data directory.
+    _lock: Option<File>,
 }
 
 impl Server {
@@ -146,29 +163,47 @@ impl Server {
     /// # Errors
     /// A port that is taken; everything of [`App::open`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_as(Role::Serve, config).await
+    }
+
+    /// As [`Server::start`], in a role.
+    ///
+    /// # Errors
+    /// As there; a worker without a database to share.
+    pub async fn start_as(role: Role, config: Config) -> Result<Self, StartError> {
+        if role == Role::Work && config.database.url.is_none() {
+            let why =
+                "a worker needs the database of the servers whose jobs it runs: name it with --database postgres://...";
+            return Err(StartError(why.to_owned()));
+        }
         let listeners = bind(&config.listen).await?;
         let address = listeners.first().and_then(|listener| listener.local_addr().ok());
-        let address = address.ok_or_else(|| StartError("no address to listen on".to_owned()))?;
-        let lock = lock(&config.data)?;
+        if address.is_none() && role == Role::Serve {
+            return Err(StartError("no address to listen on".to_owned()));
+        }
+        let lock = if config.database.url.is_none() { Some(lock(&config.data)?) } else { None };
         let cage = cage(&config.code);
         let code = CodeRunner::new(cage.clone().map(|cage| Arc::new(cage) as Arc<dyn Code>));
         let app = App::open_with(&config, code).await?;
-        app.recover().await.map_err(|error| StartError(error.context.unwrap_or(error.message)))?;
-        Workers::start(&app, config.workers);
+        let node = app.as_node(&config.node, role, config.node_lease);
+        app.start(node).await.map_err(|error| StartError(error.context.unwrap_or(error.message)))?;
+        if config.workers > 0 {
+            Workers::start(&app, config.workers);
+        }
         drop(app.spawn(app.clone().keep_up()));
         if let Some(cage) = cage {
             drop(app.spawn(report(cage)));
         }
         let accepting = CancellationToken::new();
-        let router = http::router(app.clone());
+        let router = if role == Role::Serve { http::router(app.clone()) } else { http::health_router(app.clone()) };
         let serve = |listener| tokio::spawn(http::serve(listener, router.clone(), accepting.clone()));
         let listeners = listeners.into_iter().map(serve).collect();
         Ok(Self { app, address, drain: config.drain, grace: config.grace, accepting, listeners, _lock: lock })
     }
 
-    /// Where it listens, such as `http://127.0.0.1:8080`.
+    /// Where it listens, such as `http://127.0.0.1:8080`; empty for a worker that does not.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.address.map_or_else(String::new, |address| format!("http://{address}"))
     }
 
     /// Its use cases.

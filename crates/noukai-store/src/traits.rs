@@ -297,6 +297,13 @@ pub trait Nodes: Send + Sync {
     /// This server has ended what it did and goes.
     async fn leave(&self) -> Result<(), StoreError>;
 
+    /// Holds so many of the project's `most` places for runs at the same time, or as many as the others leave; how many.
+    /// They are held until the next call for the project, or this server's end.
+    async fn hold_places(&self, project: ProjectId, wanted: u32, most: u32) -> Result<u32, StoreError>;
+
+    /// Whether the key may make one more request now, if all servers together let pass `per_second` of them.
+    async fn take_request(&self, key_id: &str, per_second: u32) -> Result<bool, StoreError>;
+
     /// What other servers do that this one's memory has to know of. One that lags behind looks anew.
     fn news(&self) -> broadcast::Receiver<News>;
 }

@@ -6,12 +6,21 @@ mod completions;
 mod config;
 mod demo;
 mod dev;
+mod events;
+mod job;
 mod key;
+mod login;
+mod man;
 mod openapi;
+mod profile;
 mod promote;
 mod publish;
 mod run;
 mod serve;
+mod session;
+mod steps;
+mod trace;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -25,16 +34,26 @@ const AUTHOR: &str = "noukai-cli";
 pub enum Command {
     Demo(demo::Args),
     Dev(dev::Args),
-    Run(run::Args),
+    Run(Box<run::Args>),
+    Steps(Box<steps::Args>),
+    Events(Box<events::Args>),
+    Job(job::Args),
+    Trace(trace::Args),
+    Session(session::Args),
+    Login(login::Args),
+    Logout(login::LogoutArgs),
+    Profile(profile::Args),
     Check(check::Args),
     Block(block::Args),
     Serve(serve::Args),
+    Worker(worker::Args),
     Key(key::Args),
     Publish(publish::Args),
     Promote(promote::Args),
     Config(config::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
@@ -46,16 +65,26 @@ impl Command {
         match self {
             Self::Demo(args) => demo::run(args).await,
             Self::Dev(args) => dev::run(args).await,
-            Self::Run(args) => run::run(args).await,
+            Self::Run(args) => run::run(*args).await,
+            Self::Steps(args) => steps::run(*args).await,
+            Self::Events(args) => events::run(*args).await,
+            Self::Job(args) => job::run(args).await,
+            Self::Trace(args) => trace::run(args).await,
+            Self::Session(args) => session::run(args).await,
+            Self::Login(args) => login::run(args).await,
+            Self::Logout(args) => login::logout(args).await,
+            Self::Profile(args) => profile::run(args).await,
             Self::Check(args) => check::run(args).await,
             Self::Block(args) => block::run(args).await,
             Self::Serve(args) => serve::run(args).await,
+            Self::Worker(args) => worker::run(args).await,
             Self::Key(args) => key::run(args).await,
             Self::Publish(args) => publish::run(args).await,
             Self::Promote(args) => promote::run(args).await,
             Self::Config(args) => config::run(args).await,
             Self::Openapi(args) => openapi::run(args).await,
             Self::Completions(args) => completions::run(args).await,
+            Self::Man(args) => man::run(args).await,
         }
     }
 }

@@ -20,6 +20,7 @@ Examples:
   noukai serve --config /etc/noukai.toml --log-format json
   noukai serve --listen 0.0.0.0:8080 --data /var/lib/noukai --flows flows/
   noukai key create --name first --data /var/lib/noukai
+  NOUKAI_DATABASE=postgres://... noukai serve --listen 0.0.0.0:8080    one of many over one PostgreSQL
 
 `noukai config check` prints the configuration in force. SIGTERM and Ctrl-C let running calls finish; a second signal
 ends the server at once. Logs go to stderr; NOUKAI_LOG sets their level (default: info).";
@@ -37,6 +38,13 @@ pub struct Args {
     /// Directory for the server's data [default: .noukai]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// PostgreSQL that several servers may share, instead of the data directory; better in NOUKAI_DATABASE, as it may
+    /// hold a password
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Jobs at the same time; with --database also 0, where others run them [default: 64]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
     /// Folder of flow files to load at the start
     #[arg(long, value_name = "DIR")]
     flows: Option<PathBuf>,
@@ -52,7 +60,14 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let stop = Stop::on_signals()?;
     logging::start("info", args.log_format)?;
-    let overrides = Overrides { listen: args.listen, data: args.data, flows: args.flows, ..Overrides::default() };
+    let overrides = Overrides {
+        listen: args.listen,
+        data: args.data,
+        database: args.database,
+        workers: args.workers,
+        flows: args.flows,
+        ..Overrides::default()
+    };
     let config = local::load_config(args.config.as_deref(), overrides)?;
     let mut files = config.flows.as_deref().map(flow_files::load).transpose()?.unwrap_or_default();
     flow_files::check_code(&mut files, &config.code).await?;

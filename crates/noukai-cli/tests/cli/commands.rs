@@ -31,7 +31,7 @@ fn run_reads_inputs_as_the_flow_wants_them() {
     let args = ["run", "typed", "-p", "code=007", "-p", "count=6", "--params", r#"{"tags": ["a", "b"]}"#, "--json"];
     assert_eq!(folder.run(&args).json()["result"], json!({"message": "007 7 2"}));
     folder.run(&["run", "typed", "-p", "code=007", "-p", "count=six"]).failed(2, "of type integer");
-    folder.run(&["run", "typed", "-p", "code"]).failed(2, "write KEY=VALUE");
+    folder.run(&["run", "typed", "-p", "code"]).failed(2, "write KEY=TEXT, or KEY:=JSON");
     folder.run(&["run", "typed", "--params", "[]"]).failed(2, "not a JSON object");
     folder.run(&["run", "typed", "-p", "code=1"]).failed(2, "count");
 }

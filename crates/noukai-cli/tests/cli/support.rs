@@ -2,13 +2,13 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -64,18 +64,26 @@ impl Folder {
         names.for_each(|name| {
             command.env_remove(name);
         });
+        command.env("XDG_CONFIG_HOME", self.path("config"));
         command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
         command
     }
 
+    /// A command that calls this server with its key.
+    pub fn calling(&self, server: &Server, args: &[&str]) -> Command {
+        let mut command = self.command(args);
+        command.env("NOUKAI_BASE_URL", server.url()).env("NOUKAI_API_KEY", server.key());
+        command
+    }
+
+    /// Runs such a command to its end.
+    pub fn call(&self, server: &Server, args: &[&str]) -> Done {
+        Done::of(self.calling(server, args).output().unwrap())
+    }
+
     /// Runs a command to its end.
     pub fn run(&self, args: &[&str]) -> Done {
-        let output = self.command(args).output().unwrap();
-        Done {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Done::of(self.command(args).output().unwrap())
     }
 
     /// Starts a server; it is ended with the test.
@@ -87,10 +95,7 @@ impl Folder {
     pub fn start_with(&self, args: &[&str], env: &[(&str, &str)]) -> Running {
         let mut command = self.command(args);
         command.envs(env.iter().copied());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = Lines::of(child.stdout.take().unwrap());
-        let stderr = Lines::of(child.stderr.take().unwrap());
-        Running { child, stdout, stderr }
+        Running::of(command)
     }
 
     /// Starts `noukai dev --json` on a free port.
@@ -109,6 +114,14 @@ pub struct Done {
 }
 
 impl Done {
+    pub fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// That it failed so, in one line on stderr (and perhaps a hint), with nothing on stdout.
     #[track_caller]
     pub fn failed(&self, code: i32, words: &str) {
@@ -175,6 +188,14 @@ pub struct Running {
 }
 
 impl Running {
+    /// Starts a command; it is ended with the test.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = Lines::of(child.stdout.take().unwrap());
+        let stderr = Lines::of(child.stderr.take().unwrap());
+        Self { child, stdout, stderr }
+    }
+
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
@@ -205,6 +226,10 @@ pub struct Server {
 }
 
 impl Server {
+    pub fn url(&self) -> &str {
+        self.ready["url"].as_str().unwrap()
+    }
+
     pub fn key(&self) -> &str {
         self.ready["api_key"].as_str().unwrap()
     }
@@ -226,18 +251,34 @@ impl Server {
         self.request("POST", path, key, &body.to_string())
     }
 
+    /// Asks until the answer is so.
+    pub fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (_, answer) = self.get(path);
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{answer}");
+        }
+    }
+
     pub fn request(&self, method: &str, path: &str, key: &str, body: &str) -> Call {
+        self.try_request(method, path, key, body).unwrap()
+    }
+
+    /// The same, where the server may be gone.
+    pub fn try_request(&self, method: &str, path: &str, key: &str, body: &str) -> io::Result<Call> {
         let host = self.ready["url"].as_str().unwrap().strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(host).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = TcpStream::connect(host)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         let length = body.len();
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        Call(BufReader::new(stream))
+        )?;
+        Ok(Call(BufReader::new(stream)))
     }
 }
 
@@ -262,11 +303,16 @@ impl Call {
     }
 
     /// Status and body of the whole reply.
-    pub fn finish(mut self) -> (u16, Value) {
+    pub fn finish(self) -> (u16, Value) {
+        self.try_finish().expect("a whole reply")
+    }
+
+    /// The same, if the reply comes.
+    pub fn try_finish(mut self) -> Option<(u16, Value)> {
         let mut reply = String::new();
-        self.0.read_to_string(&mut reply).unwrap();
-        let (head, body) = reply.split_once("\r\n\r\n").expect(&reply);
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap_or_default())
+        self.0.read_to_string(&mut reply).ok()?;
+        let (head, body) = reply.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, serde_json::from_str(body).unwrap_or_default()))
     }
 }

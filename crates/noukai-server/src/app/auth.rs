@@ -152,6 +152,10 @@ impl KeyCache {
         entries.insert(known.key.key_id.clone(), (Instant::now(), known));
     }
 
+    pub fn clear(&self) {
+        self.entries.lock().clear();
+    }
+
     pub fn forget(&self, key_id: &str) {
         self.entries.lock().remove(key_id);
     }

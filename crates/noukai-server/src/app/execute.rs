@@ -80,7 +80,7 @@ impl App {
         let pinned = self.pin(caller, address).await?;
         let trace = request.trace;
         let (flow, inputs) = self.prepare(&pinned.flow, request.into())?;
-        let permit = self.admit(caller.project_id)?;
+        let permit = self.admit(caller.project_id).await?;
         let capture = self.capture_mode(caller, &flow, trace);
         let run = self.new_run(caller, &pinned, TriggerType::Execute, capture, options.session_id);
         Ok(Pass::fresh(run, flow, inputs, Some(permit)))

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use noukai_api::ErrorCode;
-use noukai_store::{Begun, IdempotencyKey, IdempotencyRecord, StoredReply};
+use noukai_store::{Begun, IdempotencyKey, IdempotencyRecord, ProjectId, StoredReply};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, futures::Notified},
@@ -57,6 +57,13 @@ impl Waiting {
         if let Some(notify) = self.0.lock().remove(key) {
             notify.notify_waiters();
         }
+    }
+
+    /// Those of one project's keys, or of all.
+    pub fn wake_project(&self, project: Option<ProjectId>) {
+        let waiting = self.0.lock();
+        let meant = waiting.iter().filter(|(key, _)| project.is_none_or(|project| project == key.project_id));
+        meant.for_each(|(_, notify)| notify.notify_waiters());
     }
 
     fn leave(&self, key: &IdempotencyKey) {
@@ -151,17 +158,28 @@ impl IdempotencyGuard {
     }
 }
 
+impl IdempotencyGuard {
+    /// Gives the key back: who is refused may use it again at once.
+    pub async fn give_back(mut self) {
+        if let Some(key) = self.key.take() {
+            give_back(&self.app, &key).await;
+        }
+    }
+}
+
 impl Drop for IdempotencyGuard {
     fn drop(&mut self) {
         let Some(key) = self.key.take() else { return };
         let app = self.app.clone();
-        drop(self.app.spawn(async move {
-            if let Err(error) = app.store().abandon(&key).await {
-                tracing::warn!(%error, "an idempotency key could not be given back");
-            }
-            app.inner.idempotency.wake(&key);
-        }));
+        drop(self.app.spawn(async move { give_back(&app, &key).await }));
     }
+}
+
+async fn give_back(app: &App, key: &IdempotencyKey) {
+    if let Err(error) = app.store().abandon(key).await {
+        tracing::warn!(%error, "an idempotency key could not be given back");
+    }
+    app.inner.idempotency.wake(key);
 }
 
 impl From<StoredReply> for Reply {

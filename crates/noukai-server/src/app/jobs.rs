@@ -81,7 +81,7 @@ impl App {
             error: serde_json::to_string(&error).map_err(AppError::internal)?,
             event_kind: record.kind(),
             event_payload: Stored::text(record),
-            at: self.now(),
+            at: self.shared_now(),
             keep_for_retry: self.keeps_for_retry(),
         };
         let job = self.store().cancel_job(caller.scope(), found.run.id, cancellation).await?;
@@ -158,7 +158,7 @@ impl App {
     pub(crate) async fn give_back(&self, id: RunId, lease: &Lease, error: &AppError) {
         let wait = attempts::wait_after(lease.claim);
         loop {
-            let at = self.now();
+            let at = self.shared_now();
             let how = Release::Failed { message: attempts::words(error), at, again_at: at + wait };
             match self.store().release_job(id, lease, how).await {
                 Ok(()) | Err(StoreError::Fenced | StoreError::Closed) => return,

@@ -17,6 +17,7 @@ mod idempotency;
 mod inputs;
 mod jobs;
 mod keys;
+mod nodes;
 mod observer;
 mod pass;
 mod record;
@@ -80,7 +81,10 @@ struct Inner {
     admission: admission::Admission,
     idempotency: idempotency::Waiting,
     live: jobs::LiveJobs,
+    others: nodes::Others,
     tracker: TaskTracker,
+    /// What goes on until nothing is under way any more.
+    background: TaskTracker,
     /// The server will stop: others should send what is new elsewhere.
     draining: CancellationToken,
     /// The server begins to stop: nothing new.
@@ -101,7 +105,9 @@ impl App {
                 admission,
                 idempotency: idempotency::Waiting::default(),
                 live: jobs::LiveJobs::default(),
+                others: nodes::Others::default(),
                 tracker: TaskTracker::new(),
+                background: TaskTracker::new(),
                 draining: CancellationToken::new(),
                 stopping: CancellationToken::new(),
                 cutting: CancellationToken::new(),
@@ -166,6 +172,7 @@ impl App {
 
     /// Once nobody asks for anything any more.
     pub(crate) async fn close_store(&self) {
+        self.leave().await;
         self.store().close().await;
     }
 

@@ -86,7 +86,7 @@ impl App {
             tool_choice: request.tool_choice,
         };
         let (flow, inputs) = self.prepare(&pinned.flow, sent)?;
-        let permit = self.admit(caller.project_id)?;
+        let permit = self.admit(caller.project_id).await?;
         let capture = self.capture_mode(caller, &flow, request.trace);
         let replacements = replacements(&flow, &request.input_overrides);
         let run = self.new_run(caller, &pinned, TriggerType::Step, capture, options.session_id);
@@ -122,7 +122,7 @@ impl App {
             }
             None => (None, inputs),
         };
-        let permit = self.admit(caller.project_id)?;
+        let permit = self.admit(caller.project_id).await?;
         self.claim_step(&run, resume.is_some()).await?;
         if resume.is_none() {
             let why = (ErrorCode::Cancelled, "left for another attempt");

@@ -24,13 +24,17 @@ const CONCLUDE_EVERY: Duration = Duration::from_secs(10);
 const BATCH: u32 = 200;
 
 impl App {
-    /// Ends the execute and step runs that an earlier process left running. Jobs go on by themselves.
+    /// Ends the execute and step runs that servers left running which are no more. Jobs go on by themselves.
     pub(crate) async fn recover(&self) -> Result<(), AppError> {
         let message = "the server stopped while the run was going on";
-        for run in self.store().recover(self.now()).await? {
+        for run in self.store().recover(self.shared_now()).await? {
             let id = run.id;
-            self.end_run(run, Verdict::new(ErrorCode::Interrupted, message)).await?;
-            tracing::info!(run = %id, "ended a run that was interrupted");
+            match self.end_run(run, Verdict::new(ErrorCode::Interrupted, message)).await {
+                Ok(()) => tracing::info!(run = %id, "ended a run that was interrupted"),
+                // Another server was faster.
+                Err(error) if error.code == ErrorCode::Conflict => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     let (mut parts, body) = request.into_parts();
     let caller = app.authenticate(credential(&parts.headers)).await?;
     check_address(&caller, &mut parts).await?;
-    app.check_rate(&caller)?;
+    app.check_rate(&caller).await?;
     parts.extensions.insert(caller);
     Ok(next.run(Request::from_parts(parts, body)).await)
 }

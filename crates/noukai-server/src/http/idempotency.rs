@@ -129,7 +129,7 @@ async fn keep(guard: IdempotencyGuard, outcome: Result<&Reply, &AppError>) {
     match outcome {
         Ok(reply) => guard.finish(reply.clone()).await,
         Err(error) if is_of_run(error) => guard.finish(error::to_reply(error)).await,
-        Err(_) => drop(guard),
+        Err(_) => guard.give_back().await,
     }
 }
 

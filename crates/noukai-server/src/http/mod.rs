@@ -52,5 +52,16 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
+/// How a server is that has no API.
+pub fn health_router(app: App) -> Router {
+    let health = routes::health().method_not_allowed_fallback(error::method_not_allowed);
+    Router::new()
+        .nest(PREFIX, health.clone())
+        .merge(health)
+        .fallback(error::not_found)
+        .layer(from_fn(layers::all))
+        .with_state(app)
+}
+
 #[cfg(test)]
 mod tests;

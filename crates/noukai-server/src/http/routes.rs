@@ -23,6 +23,9 @@ pub(crate) struct Route {
 /// The only routes that answer without an API key. Everything else is authenticated by default.
 pub(crate) const PUBLIC: &[&str] = &["/health", "/ready", "/openapi.json"];
 
+/// What a server without an API answers.
+const HEALTH: &[&str] = &["/health", "/ready"];
+
 macro_rules! routes {
     ($($method:ident $path:literal $module:ident::$handler:ident,)+) => {
         /// Every route.
@@ -72,6 +75,11 @@ routes! {
 /// Routes that need no key.
 pub(super) fn public() -> Router<App> {
     table(|route| route.is_public())
+}
+
+/// How the server is, and nothing else.
+pub(super) fn health() -> Router<App> {
+    table(|route| HEALTH.contains(&route.path))
 }
 
 /// Routes that need one.

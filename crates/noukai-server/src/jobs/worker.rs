@@ -33,7 +33,7 @@ impl Workers {
     pub fn start(app: &App, most: usize) {
         let workers = Arc::new(Self {
             app: app.clone(),
-            owner: Uuid::now_v7(),
+            owner: app.store().nodes().map_or_else(Uuid::now_v7, |nodes| nodes.id()),
             slots: Arc::new(Semaphore::new(most)),
             most: u32::try_from(most).unwrap_or(u32::MAX),
         });
@@ -71,7 +71,7 @@ impl Workers {
             slots.push(slot);
         }
         let limit = u32::try_from(slots.len()).unwrap_or(self.most);
-        let now = self.app.now();
+        let now = self.app.shared_now();
         let per_project = self.app.limits().concurrent_jobs;
         let claim = Claim { owner: self.owner, limit, per_project, now, lease_until: now + LEASE };
         let jobs = match self.app.store().claim_jobs(claim).await {
@@ -113,7 +113,7 @@ impl Workers {
                 _ = beat.tick() => {}
                 () = &mut done => return,
             }
-            match self.app.store().heartbeat(self.owner, self.app.now() + LEASE).await {
+            match self.app.store().heartbeat(self.owner, self.app.shared_now() + LEASE).await {
                 Ok(cancelled) => cancelled.into_iter().for_each(|id| self.app.cancel_live(id)),
                 Err(error) => tracing::warn!(%error, "leases could not be prolonged"),
             }

@@ -1,7 +1,7 @@
 //! Who gets in: every route without a key, with keys that are none, and with another project's key.
 
 use noukai_api::Scope;
-use noukai_store::{KeyRecord, ProjectId, SqliteOptions, SqliteStore, Store};
+use noukai_store::{KeyRecord, ProjectId};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -104,9 +104,7 @@ async fn a_key_that_is_none_is_refused_everywhere() {
 
 /// No use case makes a key that is over, so this one goes straight into the database.
 async fn expired_key(server: &TestServer) -> String {
-    let path = Some(server.dir.path().join("noukai.db"));
-    let store: Box<dyn Store> =
-        Box::new(SqliteStore::open(SqliteOptions { path, ..SqliteOptions::default() }).expect("the database"));
+    let store = server.store().await;
     let (id, secret) = ("expired1", "s".repeat(32));
     let hash = Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let now = OffsetDateTime::now_utc();

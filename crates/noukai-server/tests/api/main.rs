@@ -18,3 +18,6 @@ mod retry;
 mod shutdown;
 mod streams;
 mod traces;
+
+/// Which database [`common`] keeps the data of servers in.
+const ON_POSTGRES: bool = false;

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use noukai_server::Server;
+use noukai_server::{DatabaseConfig, Server};
 use serde_json::{Value, json};
 
 use crate::common::{TestServer, kinds};
 
-async fn with_stuck_second_step(data: Option<std::path::PathBuf>) -> TestServer {
+async fn with_stuck_second_step(kept: Option<(std::path::PathBuf, DatabaseConfig)>) -> TestServer {
     let server = TestServer::with(|config| {
         config.grace = Duration::from_millis(200);
-        if let Some(data) = data {
-            config.data = data;
+        if let Some(kept) = kept {
+            (config.data, config.database) = kept;
         }
     })
     .await;
@@ -54,7 +54,7 @@ async fn a_stopping_server_ends_its_runs_and_gives_its_jobs_back() {
     let stepped = tokio::spawn(server.post("/seq/acme/demo/stuck/step", &body).send());
     server.post("/seq/acme/demo/stuck/jobs", &body).send().await;
     let runs = all_stuck(&server, 3).await;
-    let TestServer { server, dir, .. } = server;
+    let TestServer { server, dir, database, .. } = server;
     Server::shutdown(server).await;
 
     let reply = executed.await.expect("a reply").ok();
@@ -65,7 +65,7 @@ async fn a_stopping_server_ends_its_runs_and_gives_its_jobs_back() {
     assert_eq!(kinds(&events).last(), Some(&"step_error"));
     assert_eq!(kinds(&events).iter().filter(|kind| **kind == "step_error").count(), 1);
 
-    let server = with_stuck_second_step(Some(dir.path().to_owned())).await;
+    let server = with_stuck_second_step(Some((dir.path().to_owned(), database))).await;
     for trigger in ["execute", "step"] {
         let id = runs[trigger].as_str().expect("an id");
         let seen = server.get(&format!("/flow-runs/{id}/trace/stream")).send().await.events();

@@ -10,9 +10,18 @@ use std::time::Duration;
 use noukai_api::Scope;
 use noukai_models::Secret;
 use noukai_server::{CodeConfig, Config, DatabaseConfig, KeyRequest, Project, ProviderSettings, Retention, Server};
+use noukai_store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
+use noukai_testbed::Postgres;
 use reqwest::{Body, Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+/// A database for one test.
+pub fn database() -> DatabaseConfig {
+    let new = || Postgres::shared().and_then(Postgres::database).expect("a database");
+    let url = crate::ON_POSTGRES.then(|| Secret::new(new()));
+    DatabaseConfig { url, connections: 6, ..DatabaseConfig::default() }
+}
 
 /// A server, a project of its own on it, and a key of that project with every scope.
 pub struct TestServer {
@@ -20,6 +29,7 @@ pub struct TestServer {
     pub project: Project,
     pub key: String,
     pub dir: TempDir,
+    pub database: DatabaseConfig,
     http: reqwest::Client,
 }
 
@@ -36,15 +46,30 @@ impl TestServer {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut config = config(&dir);
         change(&mut config);
+        let database = config.database.clone();
         let server = Server::start(config).await.expect("the server starts");
         let project = server.app().ensure_project("acme", "demo").await.expect("a project");
         for flow in flows::all() {
             server.app().put_flow(&project, &flow).await.expect("a flow");
         }
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
-        let mut test = Self { server, project, key: String::new(), dir, http };
+        let mut test = Self { server, project, key: String::new(), dir, database, http };
         test.key = test.issue_key(&test.project).await;
         test
+    }
+
+    /// The database without its server.
+    pub async fn store(&self) -> Box<dyn Store> {
+        match &self.database.url {
+            Some(url) => {
+                let options = PostgresOptions { connections: 4, ..PostgresOptions::at(url.expose()) };
+                Box::new(PostgresStore::open(options).await.expect("the database"))
+            }
+            None => {
+                let path = Some(self.dir.path().join("noukai.db"));
+                Box::new(SqliteStore::open(SqliteOptions { path, ..SqliteOptions::default() }).expect("the database"))
+            }
+        }
     }
 
     /// A key with every scope.
@@ -113,7 +138,7 @@ fn config(dir: &TempDir) -> Config {
     Config {
         listen: vec![([127, 0, 0, 1], 0).into()],
         data: dir.path().to_owned(),
-        database: DatabaseConfig::default(),
+        database: database(),
         provider: ProviderSettings {
             base_url: "http://127.0.0.1:9".to_owned(),
             api_key: None::<Secret>,
@@ -132,6 +157,8 @@ fn config(dir: &TempDir) -> Config {
         project: "demo".to_owned(),
         flows: None,
         workers: 4,
+        node: "test".to_owned(),
+        node_lease: Duration::from_secs(15),
         drain: Duration::ZERO,
         grace: Duration::from_secs(5),
     }

@@ -1,6 +1,6 @@
 //! The doors: execute, step, run remaining and job give the same, for any flow; and what is stored says so too.
 //!
-//! The real application on SQLite, its workers running, without HTTP. The model is `noukai/echo`.
+//! The real application on SQLite, and for some of them on PostgreSQL, its workers running, without HTTP. The model is `noukai/echo`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and ends")]
 
@@ -9,6 +9,7 @@ mod plan;
 mod world;
 
 use noukai_api::{RunStatus, StreamEvent};
+use noukai_testbed::Postgres;
 use plan::{AnyFlow, Style, any_flow};
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -67,6 +68,17 @@ fn flows() -> Vec<AnyFlow> {
 async fn every_door_gives_the_same() {
     let world = World::start().await;
     for (number, any) in flows().into_iter().enumerate() {
+        let flow = world.put(&format!("any-{number}"), any.document).await;
+        check(&world, &flow, &any.inputs, any.fails).await;
+    }
+    world.stop().await;
+}
+
+/// A part of them on PostgreSQL: the engine's path is the same, only what is stored goes elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_door_gives_the_same_on_postgres() {
+    let world = World::on(Some(Postgres::shared().unwrap().database().unwrap())).await;
+    for (number, any) in flows().into_iter().take(CASES / 4).enumerate() {
         let flow = world.put(&format!("any-{number}"), any.document).await;
         check(&world, &flow, &any.inputs, any.fails).await;
     }

@@ -22,6 +22,11 @@ pub struct World {
 
 impl World {
     pub async fn start() -> Self {
+        Self::on(None).await
+    }
+
+    /// On PostgreSQL, where a URL is given.
+    pub async fn on(url: Option<String>) -> Self {
         let data = tempfile::tempdir().unwrap();
         let overrides = Overrides {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
@@ -32,6 +37,7 @@ impl World {
         config.provider.api_key = None;
         config.provider.default_model = None;
         config.code.program = Some(env!("CARGO_BIN_EXE_noukai-server-worker").into());
+        config.database.url = url.map(Into::into);
         let server = Server::start(config).await.unwrap();
         let project = server.app().ensure_project("acme", "demo").await.unwrap();
         let request = KeyRequest {

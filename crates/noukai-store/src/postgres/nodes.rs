@@ -18,7 +18,7 @@ use super::{
     rows::{self, get, micros, number, time},
     transact::{Params, Tx},
 };
-use crate::{Beat, NodeRecord, Nodes, StoreError};
+use crate::{Beat, NodeRecord, Nodes, ProjectId, StoreError};
 
 const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
@@ -34,6 +34,22 @@ const LIST: &str = "SELECT id, name, kind, release, started_at, alive_until FROM
 const LEAVE: &str = "DELETE FROM nodes WHERE id = $1";
 
 const FORGET_DEAD: &str = "DELETE FROM nodes WHERE alive_until <= $1";
+
+/// One node at a time counts a project's places.
+const LOCK_PLACES: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))";
+
+const HOLD_PLACES: &str = "INSERT INTO run_places (project_id, node, places) \
+    SELECT $1, $2, LEAST($3, GREATEST($4 - COALESCE(sum(p.places), 0)::bigint, 0)) FROM run_places p \
+    JOIN nodes n ON n.id = p.node AND n.alive_until > $5 WHERE p.project_id = $1 AND p.node <> $2 \
+    ON CONFLICT (project_id, node) DO UPDATE SET places = excluded.places RETURNING places";
+
+const FORGET_PLACES: &str = "DELETE FROM run_places p WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = p.node)";
+
+/// $2: how long a request takes, $3: how long those may take together that come at once, in microseconds.
+const TAKE_REQUEST: &str = "WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) \
+    INSERT INTO request_rates AS r (key_id, until) SELECT $1, now + $2 FROM clock ON CONFLICT (key_id) \
+    DO UPDATE SET until = GREATEST(r.until, excluded.until - $2) + $2 \
+    WHERE GREATEST(r.until, excluded.until - $2) + $2 <= excluded.until - $2 + $3 RETURNING 1";
 
 /// Whether other nodes are there to be told. Until it is known, they are.
 #[derive(Default)]
@@ -78,11 +94,31 @@ impl Nodes for PostgresStore {
             Box::pin(async move {
                 let node = tx.node();
                 tx.execute(LEAVE, &[&node]).await?;
+                tx.execute(FORGET_PLACES, &[]).await?;
                 tx.news.push(News::Nodes);
                 Ok(())
             })
         })
         .await
+    }
+
+    async fn hold_places(&self, project: ProjectId, wanted: u32, most: u32) -> Result<u32, StoreError> {
+        let (wanted, most) = (i64::from(wanted), i64::from(most));
+        self.transact(move |tx| {
+            Box::pin(async move {
+                tx.query(LOCK_PLACES, &[&project.0.to_string()]).await?;
+                let (node, now) = (tx.node(), now(tx).await?);
+                let held = tx.query(HOLD_PLACES, &[&project.0, &node, &wanted, &most, &now]).await?;
+                held.first().map_or(Ok(0), |row| number(row, 0))
+            })
+        })
+        .await
+    }
+
+    async fn take_request(&self, key_id: &str, per_second: u32) -> Result<bool, StoreError> {
+        let each = 1_000_000 / i64::from(per_second.max(1));
+        let together = each * i64::from(per_second.max(1));
+        Ok(self.find(TAKE_REQUEST, &[&key_id, &each, &together]).await?.is_some())
     }
 
     fn news(&self) -> broadcast::Receiver<News> {
@@ -123,5 +159,6 @@ pub(super) async fn now(tx: &Tx) -> Result<i64, Fault> {
 
 /// Once nothing is left of what they did.
 pub(super) async fn forget_dead(tx: &Tx, now: i64) -> Result<(), Fault> {
-    tx.execute(FORGET_DEAD, &[&now]).await.map(drop)
+    tx.execute(FORGET_DEAD, &[&now]).await?;
+    tx.execute(FORGET_PLACES, &[]).await.map(drop)
 }

@@ -12,10 +12,10 @@ use noukai_flow::Format;
 use noukai_server::{App, Config, KeyRequest, Overrides, Server};
 
 use crate::{
-    error::CliError,
+    error::{CliError, Exit},
     local,
     logging::{self, LogFormat},
-    stop::{INTERRUPTED, Stop},
+    stop::Stop,
 };
 use client::Client;
 
@@ -52,7 +52,7 @@ pub async fn run(_: Args) -> Result<ExitCode, CliError> {
     let server = Server::start(config(data.path())?).await.map_err(CliError::failure)?;
     let outcome = tokio::select! {
         outcome = tour(&server) => outcome.map(|()| ExitCode::SUCCESS),
-        () = stop.requested() => Ok(ExitCode::from(INTERRUPTED)),
+        () = stop.requested() => Ok(Exit::Interrupted.into()),
     };
     server.shutdown().await;
     if outcome.as_ref().is_ok_and(|code| *code == ExitCode::SUCCESS) {
@@ -69,7 +69,7 @@ fn config(data: &Path) -> Result<Config, CliError> {
         capture: Some(CaptureMode::Full),
         ..Overrides::default()
     };
-    let mut config = local::load_config(None, overrides)?;
+    let mut config = local::load_private_config(None, overrides)?;
     config.provider.api_key = None;
     config.provider.default_model = None;
     Ok(config)

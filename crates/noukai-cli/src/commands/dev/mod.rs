@@ -88,7 +88,7 @@ fn config(args: &Args) -> Result<Config, CliError> {
         project: Some(PROJECT.to_owned()),
         ..Overrides::default()
     };
-    let mut config = local::load_config(args.config.as_deref(), overrides)?;
+    let mut config = local::load_private_config(args.config.as_deref(), overrides)?;
     raise_default(&mut config.limits);
     Ok(config)
 }

@@ -205,6 +205,21 @@ CREATE TABLE nodes (
     alive_until BIGINT NOT NULL
 );
 
+-- Places within a project's limit of concurrent runs that a node has set aside for itself.
+CREATE TABLE run_places (
+    project_id UUID NOT NULL,
+    node UUID NOT NULL,
+    places BIGINT NOT NULL,
+    PRIMARY KEY (project_id, node)
+) WITH (fillfactor = 50);
+
+-- Requests of a key as if they came one by one: until when those that passed take. Lost with a crash of the server,
+-- which does no harm.
+CREATE UNLOGGED TABLE request_rates (
+    key_id TEXT COLLATE "C" PRIMARY KEY,
+    until BIGINT NOT NULL
+) WITH (fillfactor = 50);
+
 -- The last transaction of each slot of a store: tells whether a commit whose answer was lost took place.
 CREATE TABLE commit_marks (
     slot UUID PRIMARY KEY,

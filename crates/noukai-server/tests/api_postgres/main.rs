@@ -1,0 +1,34 @@
+//! The same tests of the API as on SQLite, on PostgreSQL.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so and ends")]
+
+#[path = "../api/access.rs"]
+mod access;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../api/errors.rs"]
+mod errors;
+#[path = "../api/foreign.rs"]
+mod foreign;
+#[path = "../api/idempotency.rs"]
+mod idempotency;
+#[path = "../api/limits.rs"]
+mod limits;
+#[path = "../api/meta.rs"]
+mod meta;
+mod nodes;
+#[path = "../api/overload.rs"]
+mod overload;
+#[path = "../api/races.rs"]
+mod races;
+#[path = "../api/retry.rs"]
+mod retry;
+#[path = "../api/shutdown.rs"]
+mod shutdown;
+#[path = "../api/streams.rs"]
+mod streams;
+#[path = "../api/traces.rs"]
+mod traces;
+
+/// Which database [`common`] keeps the data of servers in.
+const ON_POSTGRES: bool = true;

@@ -1,0 +1,242 @@
+//! Several servers over one database: what is begun on one is seen, gone on with, bounded and ended on any other.
+
+use std::time::{Duration, Instant};
+
+use noukai_server::{Role, Server};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{TestServer, flows, kinds};
+
+/// Two servers that know of each other. Only the first has workers.
+async fn two(change: fn(&mut noukai_server::Config)) -> (TestServer, TestServer) {
+    let one = TestServer::with(change).await;
+    let database = one.database.clone();
+    let mut other = TestServer::with(|config| {
+        change(config);
+        (config.database, config.workers) = (database, 0);
+    })
+    .await;
+    other.key.clone_from(&one.key);
+    while one.server.app().others() == 0 || other.server.app().others() == 0 {
+        tokio::task::yield_now().await;
+    }
+    (one, other)
+}
+
+/// A flow whose one step takes so long.
+async fn lasting(server: &TestServer, ms: u64) {
+    let step = json!({"id": "last", "llm": {"prompt": "{{ initial.message }}", "config": {"latency_ms": ms}}});
+    let flow = json!({"schema": 1, "slug": "lasting", "input": {"message": "string"}, "steps": [step]});
+    server.server.app().put_flow(&server.project, &flow).await.expect("a flow");
+}
+
+/// The id of the only run, once it is stored.
+async fn only_run(server: &TestServer) -> String {
+    loop {
+        let list = server.get("/flow-runs").send().await.ok();
+        if let Some(id) = list["flowRuns"][0]["id"].as_str() {
+            return id.to_owned();
+        }
+    }
+}
+
+async fn submit(server: &TestServer, flow: &str) -> String {
+    let accepted = server.post(&format!("/seq/acme/demo/{flow}/jobs"), &json!({"message": "x"})).send().await.ok();
+    accepted["executionId"].as_str().expect("an id").to_owned()
+}
+
+async fn poll(server: &TestServer, flow: &str, job: &str) -> Value {
+    server.get(&format!("/seq/acme/demo/{flow}/jobs/{job}?wait=25")).send().await.ok()
+}
+
+#[tokio::test]
+async fn a_live_trace_follows_a_run_of_another_server() {
+    let (one, other) = two(|_| {}).await;
+    lasting(&one, 700).await;
+    let body = json!({"message": "x"});
+    let running = tokio::spawn(one.post("/seq/acme/demo/lasting/execute", &body).send());
+    let id = only_run(&other).await;
+    let seen = other.get(&format!("/flow-runs/{id}/trace/stream")).send().await.events();
+    assert!(running.await.expect("a reply").ok()["status"] == "completed");
+    let again = one.get(&format!("/flow-runs/{id}/trace/stream")).send().await.events();
+    assert_eq!(seen, again);
+    assert_eq!(kinds(&seen).last(), Some(&"flow_completed"));
+    let rest = other
+        .get(&format!("/flow-runs/{id}/trace/stream"))
+        .header("last-event-id", seen[0].id.unwrap_or(0).to_string());
+    assert_eq!(rest.send().await.events(), seen[1..]);
+}
+
+#[tokio::test]
+async fn a_pause_for_tools_is_answered_at_another_server_by_one_caller() {
+    let (one, other) = two(|_| {}).await;
+    let body = json!({"message": "x", "tools": flows::tools(1), "toolChoice": "required"});
+    let paused = one.execute("tools", body).await;
+    let mut answer = flows::answer(&paused);
+    answer["toolChoice"] = json!("none");
+    let path = "/seq/acme/demo/tools/execute";
+    let (here, there) = tokio::join!(one.post(path, &answer).send(), other.post(path, &answer).send());
+    let (won, lost) = if here.status.is_success() { (here, there) } else { (there, here) };
+    assert_eq!(won.ok()["status"], "completed");
+    lost.refused(409, "ALREADY_RESUMED");
+}
+
+#[tokio::test]
+async fn a_step_run_goes_on_at_another_server() {
+    let (one, other) = two(|_| {}).await;
+    let first = one.step("two-step", json!({"message": "x"})).await;
+    let done = first.iter().find(|event| event.kind == "step_completed").expect("a step").data.clone();
+    let body = json!({
+        "message": "x",
+        "executionId": only_run(&one).await,
+        "stepIndex": 1,
+        "accumulatedOutputs": {"first": done["output"]},
+    });
+    let second = other.step("two-step", body).await;
+    assert_eq!(kinds(&second).last(), Some(&"flow_completed"), "{second:?}");
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_one_on_all_servers() {
+    let (one, other) = two(|_| {}).await;
+    let body = json!({"message": "x"});
+    let keyed = |server: &TestServer| server.post("/seq/acme/demo/slow/execute", &body).header("idempotency-key", "k");
+    let first = tokio::spawn(keyed(&one).send());
+    only_run(&other).await;
+    let second = keyed(&other).send().await;
+    assert_eq!(second.ok()["status"], "completed");
+    assert_eq!(first.await.expect("a reply").text, second.text);
+    let reused = other.post("/seq/acme/demo/slow/execute", &json!({"message": "y"})).header("idempotency-key", "k");
+    reused.send().await.refused(422, "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(one.runs().await, 1);
+}
+
+#[tokio::test]
+async fn a_job_is_accepted_by_one_run_by_another_and_polled_at_either() {
+    let (one, other) = two(|_| {}).await;
+    let job = submit(&other, "slow").await;
+    let (here, there) = tokio::join!(poll(&one, "slow", &job), poll(&other, "slow", &job));
+    assert_eq!(here["status"], "completed");
+    assert_eq!(here, there);
+}
+
+/// The step would take a minute: who waits for its end hears of the cancellation instead.
+#[tokio::test]
+async fn a_job_on_another_server_is_cancelled_at_once() {
+    let (one, other) = two(|_| {}).await;
+    lasting(&one, 60_000).await;
+    let job = submit(&other, "lasting").await;
+    while one.get(&format!("/flow-runs/{job}/trace")).send().await.ok()["steps"][0]["status"] != "running" {}
+    let told = other.delete(&format!("/seq/acme/demo/lasting/jobs/{job}")).send().await.ok();
+    assert_eq!(told["status"], "cancelled");
+    let ended = async {
+        loop {
+            let run = other.get(&format!("/flow-runs/{job}/trace")).send().await.ok();
+            if run["flowRun"]["status"] == "cancelled" && !run["flowRun"]["completedAt"].is_null() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(25), ended).await.expect("the end of the job");
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_soon_refused_by_all() {
+    let (one, other) = two(|_| {}).await;
+    let key = other.issue_key(&one.project).await;
+    let as_key =
+        |server: &TestServer| server.bare(Method::GET, "/keys/verify").header("authorization", format!("Bearer {key}"));
+    as_key(&one).send().await.ok();
+    let id = key.split('_').nth(2).expect("an id");
+    other.delete(&format!("/keys/{id}")).send().await.ok();
+    let refused = async { while as_key(&one).send().await.status.is_success() {} };
+    tokio::time::timeout(Duration::from_secs(30), refused).await.expect("a refusal");
+    as_key(&other).send().await.refused(401, "UNAUTHENTICATED");
+}
+
+/// Together they let pass no more than one would, however long the requests take on this machine.
+#[tokio::test]
+async fn requests_are_counted_by_all_together() {
+    const RATE: u32 = 20;
+    let (one, other) = two(|config| config.limits.requests_per_second = Some(RATE)).await;
+    let key = one.issue_key(&one.project).await;
+    let ask = |server: &TestServer| {
+        server.bare(Method::GET, "/limits").header("authorization", format!("Bearer {key}")).send()
+    };
+    let begun = Instant::now();
+    let requests = (0..100).map(|number| ask(if number % 2 == 0 { &one } else { &other }));
+    let replies = futures::future::join_all(requests).await;
+    let passed = replies.iter().filter(|reply| reply.status.is_success()).count();
+    let most = f64::from(RATE) * (1.0 + begun.elapsed().as_secs_f64()) + 1.0;
+    assert!(passed >= 1 && passed as f64 <= most, "{passed} passed in {:?}", begun.elapsed());
+    replies
+        .iter()
+        .filter(|reply| !reply.status.is_success())
+        .for_each(|reply| drop(reply.refused(429, "RATE_LIMITED")));
+}
+
+#[tokio::test]
+async fn runs_at_the_same_time_are_counted_by_all_together() {
+    let (one, other) = two(|config| config.limits.concurrent_runs = 1).await;
+    lasting(&one, 1_500).await;
+    let body = json!({"message": "x"});
+    let path = "/seq/acme/demo/lasting/execute";
+    let running = tokio::spawn(one.post(path, &body).send());
+    only_run(&other).await;
+    other.post(path, &body).send().await.refused(429, "RATE_LIMITED");
+    assert_eq!(running.await.expect("a reply").ok()["status"], "completed");
+    let again = async {
+        loop {
+            let reply = other.post("/seq/acme/demo/echo/execute", &body).send().await;
+            if reply.status.is_success() {
+                return reply;
+            }
+            reply.refused(429, "RATE_LIMITED");
+        }
+    };
+    let again = tokio::time::timeout(Duration::from_secs(20), again).await.expect("the place of the other");
+    assert_eq!(again.ok()["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_promoted_version_counts_on_all_servers() {
+    let (one, other) = two(|_| {}).await;
+    let app = one.server.app();
+    let version = app.publish(&one.project, "echo", "first", "test").await.expect("a version");
+    app.promote(&one.project, "echo", version, "test").await.expect("the production version");
+    let reply = other.execute("echo", json!({"message": "x"})).await;
+    let run = reply["executionId"].as_str().expect("an id");
+    let trace = other.get(&format!("/flow-runs/{run}/trace")).send().await.ok();
+    assert_eq!(trace["flowRun"]["version"], version);
+}
+
+#[tokio::test]
+async fn a_worker_answers_how_it_is_and_nothing_else() {
+    let api = TestServer::with(|config| config.workers = 0).await;
+    let worker = {
+        let database = api.database.clone();
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut config =
+            noukai_server::Config::load(None, noukai_server::Overrides::default()).expect("a configuration");
+        (config.database, config.data) = (database, dir.path().to_owned());
+        config.listen = vec![([127, 0, 0, 1], 0).into()];
+        Server::start_as(Role::Work, config).await.expect("a worker")
+    };
+    let get = |path: &str| reqwest::get(format!("{}{path}", worker.url()));
+    for path in ["/health", "/ready", "/api/v1/ready"] {
+        assert!(get(path).await.expect("a reply").status().is_success(), "{path}");
+    }
+    assert_eq!(get("/api/v1/limits").await.expect("a reply").status(), 404);
+    let job = submit(&api, "echo").await;
+    assert_eq!(poll(&api, "echo", &job).await["status"], "completed");
+    worker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_worker_needs_a_database_to_share() {
+    let mut config = noukai_server::Config::load(None, noukai_server::Overrides::default()).expect("a configuration");
+    config.database.url = None;
+    let refused = Server::start_as(Role::Work, config).await.map(drop).expect_err("no database");
+    assert!(refused.to_string().contains("--database"), "{refused}");
+}
