@@ -84,7 +84,7 @@ async fn call(
 ) -> Result<BlockTrial, CliError> {
     let private = tempfile::tempdir().map_err(|error| CliError::failure(format!("no temporary folder: {error}")))?;
     let overrides = Overrides { data: Some(private.path().to_owned()), ..Overrides::default() };
-    let config = local::load_config(args.config.as_deref(), overrides)?;
+    let config = local::load_private_config(args.config.as_deref(), overrides)?;
     let app = local::open_app(&config).await?;
     let project = app.ensure_project(&config.org, &config.project).await?;
     let trial = app.try_block(&project, file.checked()?.0, &args.step, input, initial).await;
