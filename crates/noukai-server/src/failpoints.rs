@@ -289,10 +289,11 @@ impl Idempotency for FailingStore {
         &self,
         key: &IdempotencyKey,
         body_hash: &str,
+        run: RunId,
         at: OffsetDateTime,
         expired_before: OffsetDateTime,
     ) -> Result<Begun, StoreError> {
-        self.at("idempotency_begin", self.inner.begin(key, body_hash, at, expired_before)).await
+        self.at("idempotency_begin", self.inner.begin(key, body_hash, run, at, expired_before)).await
     }
 
     async fn finish(&self, key: &IdempotencyKey, reply: &StoredReply) -> Result<(), StoreError> {

@@ -117,7 +117,7 @@ fn finish() -> RunFinish {
         tokens: Tokens::new(10, 20),
         cost_usd: Some("0.0001".into()),
         error: None,
-        job_result: None,
+        result: None,
         keep_inputs: false,
         clear_states: true,
         keep_for_retry: false,

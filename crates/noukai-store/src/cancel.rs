@@ -17,7 +17,7 @@ impl Cancellation {
             tokens: run.tokens,
             cost_usd: run.cost_usd.clone(),
             error: Some(self.error.clone()),
-            job_result: None,
+            result: None,
             keep_inputs: false,
             clear_states: true,
             keep_for_retry: self.keep_for_retry,

@@ -225,11 +225,13 @@ pub trait Jobs: Send + Sync {
 /// Idempotency keys.
 #[async_trait]
 pub trait Idempotency: Send + Sync {
-    /// Takes the key, or says what it stands for already. Keys older than `expired_before` count as unused.
+    /// Takes the key for a request that will make `run` (or none), or says what it stands for already. Keys older than
+    /// `expired_before` count as unused.
     async fn begin(
         &self,
         key: &IdempotencyKey,
         body_hash: &str,
+        run: RunId,
         at: OffsetDateTime,
         expired_before: OffsetDateTime,
     ) -> Result<Begun, StoreError>;
@@ -237,7 +239,7 @@ pub trait Idempotency: Send + Sync {
     /// Stores the reply; [`StoreError::Conflict`] where the key waits for none.
     async fn finish(&self, key: &IdempotencyKey, reply: &StoredReply) -> Result<(), StoreError>;
 
-    /// Gives the key back, so that another request may use it (nothing was done under it).
+    /// Gives the key back, so that another request may use it. No effect once its run is there: something was done.
     async fn abandon(&self, key: &IdempotencyKey) -> Result<(), StoreError>;
 }
 
@@ -248,7 +250,7 @@ pub trait Upkeep: Send + Sync {
     async fn ready(&self) -> Result<(), StoreError>;
 
     /// Takes over what servers left behind that are no more: their leases are void, which is noted as a fault of their
-    /// jobs at `at`; their keys without a reply are forgotten; the execute and step runs that they were running are
+    /// jobs at `at`; their keys without a reply and without their run are forgotten; the execute and step runs that they were running are
     /// returned, for the caller to finish them.
     ///
     /// A database that one server owns ([`Upkeep::nodes`] is `None`) takes every earlier server for dead: called once,

@@ -128,7 +128,7 @@ async fn nodes_tell_each_other_what_their_memories_hold() {
     one.revoke_key(demo, "abcd1234", at(102)).await.unwrap();
     assert_eq!(soon(news.recv()).await.unwrap(), News::Revoked("abcd1234".to_owned()));
     let key = IdempotencyKey { project_id: demo, route: "r".into(), key: "k".into() };
-    one.begin(&key, "b", at(1), at(0)).await.unwrap();
+    one.begin(&key, "b", run_id(), at(1), at(0)).await.unwrap();
     one.abandon(&key).await.unwrap();
     assert_eq!(soon(news.recv()).await.unwrap(), News::Answered(demo));
     beat(&one, 60).await;
@@ -164,7 +164,7 @@ async fn only_what_the_dead_left_is_taken_over() {
         store.append(write(demo, paused).change(pause_with(None))).stored().await.unwrap();
         let job = started(store, demo, TriggerType::Job).await;
         let lease = store.claim_jobs(claim_by(store, 1, 100, 9_000)).await.unwrap().remove(0).lease;
-        store.begin(&key(name), "b", at(1), at(0)).await.unwrap();
+        store.begin(&key(name), "b", run_id(), at(1), at(0)).await.unwrap();
         begun.push((run, job, lease));
     }
     let third_beat = beat(&third, 60).await;
@@ -179,8 +179,8 @@ async fn only_what_the_dead_left_is_taken_over() {
         let late = dead.append(write(demo, *job).events(1..=1).fenced(lease)).stored().await;
         assert_eq!(matches!(late, Err(StoreError::Fenced)), fenced, "{late:?}");
     }
-    assert_eq!(third.begin(&key("dead"), "b", at(2), at(0)).await.unwrap(), Begun::First);
-    assert_ne!(third.begin(&key("live"), "b", at(2), at(0)).await.unwrap(), Begun::First);
+    assert_eq!(third.begin(&key("dead"), "b", run_id(), at(2), at(0)).await.unwrap(), Begun::First);
+    assert_ne!(third.begin(&key("live"), "b", run_id(), at(2), at(0)).await.unwrap(), Begun::First);
     let reply = StoredReply { status: 200, content_type: "t".into(), body: "late".into() };
     assert!(is_conflict(&dead.finish(&key("dead"), &reply).await), "it has lost the key");
     third.append(write(demo, begun[0].0).ends(RunStatus::Failed)).stored().await.unwrap();

@@ -4,6 +4,8 @@ use noukai_api::{ErrorCode, ExecuteReply, ExecuteRequest, JobAccepted, PausedRep
 use noukai_engine::{Failure, ToolPause, wire_turns};
 use noukai_store::{NewEvent, NewJob, NewRun, RunId, RunRecord, RunWrite};
 
+use uuid::Uuid;
+
 use super::{
     App, AppError, Caller, FlowAddress,
     inputs::{RunInputs, Sent, refuse_tools},
@@ -17,6 +19,8 @@ pub struct RunOptions {
     pub session_id: Option<String>,
     /// Hand over model text as it comes (step streams).
     pub deltas: bool,
+    /// The id of the run, where it was decided on beforehand: a repeated request finds the run by it.
+    pub run: Option<Uuid>,
 }
 
 /// How an execute call ended.
@@ -82,8 +86,9 @@ impl App {
         let (flow, inputs) = self.prepare(&pinned.flow, request.into())?;
         let permit = self.admit(caller.project_id).await?;
         let capture = self.capture_mode(caller, &flow, trace);
-        let run = self.new_run(caller, &pinned, TriggerType::Execute, capture, options.session_id);
-        Ok(Pass::fresh(run, flow, inputs, Some(permit)))
+        let keeps_result = options.run.is_some();
+        let run = self.new_run(caller, &pinned, TriggerType::Execute, capture, options);
+        Ok(Pass { keeps_result, ..Pass::fresh(run, flow, inputs, Some(permit)) })
     }
 
     /// Queues a run. Once this returns, the job survives a crash.
@@ -104,7 +109,7 @@ impl App {
         let trace = request.trace;
         let (flow, inputs) = self.prepare(&pinned.flow, request.into())?;
         let capture = self.capture_mode(caller, &flow, trace);
-        let run = self.new_run(caller, &pinned, TriggerType::Job, capture, options.session_id);
+        let run = self.new_run(caller, &pinned, TriggerType::Job, capture, options);
         self.queue_run(run, &inputs, None, Vec::new()).await
     }
 
@@ -116,13 +121,7 @@ impl App {
         retry_of: Option<RunId>,
         events: Vec<NewEvent>,
     ) -> Result<JobAccepted, AppError> {
-        let accepted = JobAccepted {
-            execution_id: run.id.to_string(),
-            status: "started".to_owned(),
-            flow_id: run.flow_id.to_string(),
-            block_count: run.step_count,
-            retry_of: retry_of.map(|id| id.to_string()),
-        };
+        let accepted = accepted(&run, retry_of);
         let job = NewJob { bounds: self.queue_bounds(), retry_of };
         let create = NewRun { inputs: Some(inputs.text()), job: Some(job), record: run };
         let write = RunWrite {
@@ -138,12 +137,24 @@ impl App {
     }
 }
 
+/// What the caller of a queued run hears.
+pub(super) fn accepted(run: &RunRecord, retry_of: Option<RunId>) -> JobAccepted {
+    JobAccepted {
+        execution_id: run.id.to_string(),
+        status: "started".to_owned(),
+        flow_id: run.flow_id.to_string(),
+        block_count: run.step_count,
+        retry_of: retry_of.map(|id| id.to_string()),
+    }
+}
+
 /// All three fields present make a resume.
 fn is_resume(request: &ExecuteRequest) -> bool {
     request.execution_id.is_some() && request.paused_at_step.is_some() && request.tool_call_messages.is_some()
 }
 
-fn reply(run: &RunRecord, ended: Ended) -> Result<ExecuteOutcome, AppError> {
+/// What a caller hears of how its pass ended.
+pub(super) fn reply(run: &RunRecord, ended: Ended) -> Result<ExecuteOutcome, AppError> {
     match ended {
         Ended::Completed(result) => Ok(done(run, RunStatus::Completed, result.as_ref().clone())),
         Ended::Paused(pause) => Ok(ExecuteOutcome::Paused(paused(run, *pause))),

@@ -3,19 +3,23 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use noukai_api::ErrorCode;
-use noukai_store::{Begun, IdempotencyKey, IdempotencyRecord, ProjectId, StoredReply};
+use noukai_store::{Begun, IdempotencyKey, IdempotencyRecord, ProjectId, RunId, StoredReply};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, futures::Notified},
     time::Instant,
 };
 
-use super::{App, AppError, Caller, auth::sha256_hex};
+use uuid::Uuid;
+
+use super::{App, AppError, Caller, again::Ran, auth::sha256_hex};
 
 /// How long a reply is kept.
 pub(crate) const KEPT: time::Duration = time::Duration::hours(24);
 /// How often a reply that another process works on is looked for.
 const POLL: Duration = Duration::from_millis(250);
+/// Most time between two attempts to give a key back.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// What a first request may take beyond the time of its run: its last writes, and its reply's own.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -36,12 +40,15 @@ pub enum Idempotent {
     First(IdempotencyGuard),
     /// The first reply, again.
     Again(Reply),
+    /// No reply is stored, and the run of the first request is at rest: it tells the reply.
+    Ran(Ran),
 }
 
 /// The right to do the work of a key. Dropped without a reply it gives the key back.
 pub struct IdempotencyGuard {
     app: App,
     key: Option<IdempotencyKey>,
+    run: Uuid,
 }
 
 /// Requests of this process that wait for another one's reply.
@@ -116,8 +123,15 @@ impl App {
                 Taken::Before(IdempotencyRecord { reply: Some(reply), .. }) => {
                     return Ok(Idempotent::Again(reply.into()));
                 }
-                Taken::Before(_) if Instant::now() >= until => return Err(no_reply()),
-                Taken::Before(_) => self.wait_for(woken).await?,
+                Taken::Before(record) => {
+                    if let Some(ran) = self.ran(key.project_id, record).await? {
+                        return Ok(Idempotent::Ran(ran));
+                    }
+                    if Instant::now() >= until {
+                        return Err(no_reply());
+                    }
+                    self.wait_for(woken).await?;
+                }
             }
         }
     }
@@ -132,9 +146,10 @@ impl App {
     }
 
     async fn take_key(&self, key: IdempotencyKey, body_hash: &str) -> Result<Taken, AppError> {
-        let begun = self.store().begin(&key, body_hash, self.now(), self.now() - KEPT).await?;
+        let run = Uuid::now_v7();
+        let begun = self.store().begin(&key, body_hash, RunId(run), self.now(), self.now() - KEPT).await?;
         Ok(match begun {
-            Begun::First => Taken::First(IdempotencyGuard { app: self.clone(), key: Some(key) }),
+            Begun::First => Taken::First(IdempotencyGuard { app: self.clone(), key: Some(key), run }),
             Begun::Before(record) => Taken::Before(record),
         })
     }
@@ -147,7 +162,13 @@ enum Taken {
 }
 
 impl IdempotencyGuard {
-    /// Stores the reply for those who come again. Where that fails the key stays taken, because the work is done.
+    /// The id for the run that the work makes, if it makes one.
+    pub const fn run(&self) -> Uuid {
+        self.run
+    }
+
+    /// Stores the reply for those who come again. Where that fails the key stays taken, because the work is done; the
+    /// run tells the reply.
     pub async fn finish(mut self, reply: Reply) {
         let Some(key) = self.key.take() else { return };
         let stored = StoredReply { status: reply.status, content_type: reply.content_type, body: reply.body };
@@ -161,8 +182,13 @@ impl IdempotencyGuard {
 impl IdempotencyGuard {
     /// Gives the key back: who is refused may use it again at once.
     pub async fn give_back(mut self) {
-        if let Some(key) = self.key.take() {
-            give_back(&self.app, &key).await;
+        let Some(key) = self.key.take() else { return };
+        match self.app.store().abandon(&key).await {
+            Ok(()) => self.app.inner.idempotency.wake(&key),
+            Err(_) => {
+                let app = self.app.clone();
+                drop(self.app.spawn(async move { give_back(&app, &key).await }));
+            }
         }
     }
 }
@@ -175,9 +201,16 @@ impl Drop for IdempotencyGuard {
     }
 }
 
+/// Tried again until it is done: as long as the key is taken, its caller cannot go on.
 async fn give_back(app: &App, key: &IdempotencyKey) {
-    if let Err(error) = app.store().abandon(key).await {
-        tracing::warn!(%error, "an idempotency key could not be given back");
+    let mut wait = POLL;
+    while let Err(error) = app.store().abandon(key).await {
+        tracing::warn!(%error, "an idempotency key could not be given back; it is tried again");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
+            // The next start does it.
+            () = app.stopping().cancelled() => break,
+        }
     }
     app.inner.idempotency.wake(key);
 }

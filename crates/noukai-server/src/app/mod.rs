@@ -4,6 +4,7 @@
 //! caller's, resolved once in [`auth`].
 
 mod admission;
+mod again;
 mod attempts;
 mod auth;
 mod capture;
@@ -32,6 +33,7 @@ mod upkeep;
 
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
+pub use again::Ran;
 pub use auth::{Caller, Identity};
 pub use error::AppError;
 pub use execute::{ExecuteOutcome, RunOptions};

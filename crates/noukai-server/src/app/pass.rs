@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    App, AppError, Caller,
+    App, AppError, Caller, RunOptions,
     admission::Permit,
     capture::Capture,
     flows::Pinned,
@@ -48,6 +48,8 @@ pub(crate) struct Pass {
     /// Ends the pass early; without one, only the end of the server does.
     pub cancel: Option<CancellationToken>,
     pub permit: Option<Permit>,
+    /// Its result is kept until the reply with it is.
+    pub keeps_result: bool,
 }
 
 /// How the run enters the pass.
@@ -94,6 +96,7 @@ impl Pass {
             observer: None,
             cancel: None,
             permit,
+            keeps_result: false,
         }
     }
 
@@ -137,11 +140,11 @@ impl App {
         pinned: &Pinned,
         trigger: TriggerType,
         capture: CaptureMode,
-        session_id: Option<String>,
+        options: RunOptions,
     ) -> RunRecord {
         let queued = trigger == TriggerType::Job;
         RunRecord {
-            id: RunId(Uuid::now_v7()),
+            id: RunId(options.run.unwrap_or_else(Uuid::now_v7)),
             project_id: caller.scope(),
             flow_id: pinned.flow_id,
             flow_slug: pinned.slug.clone(),
@@ -150,7 +153,7 @@ impl App {
             trigger,
             status: if queued { RunStatus::Pending } else { RunStatus::Running },
             capture,
-            session_id,
+            session_id: options.session_id,
             step_count: u32::try_from(pinned.flow.leaves.len()).unwrap_or(u32::MAX),
             started_at: self.now(),
             completed_at: None,
@@ -204,6 +207,7 @@ impl App {
             flow: pass.flow.clone(),
             view,
             lease: pass.lease.clone(),
+            cutting: self.cutting().clone(),
         };
         let capture = self.capture_of(run.capture);
         Recorder::new(self.store().clone(), target, capture, pass.observer.take(), run.last_seq)
@@ -268,7 +272,7 @@ impl End<'_> {
         };
         let (stored, shown) = (finished(capture), finished(Capture::WHOLE));
         self.recorder.record(stored, Some(shown), None);
-        let kept = self.pass.lease.is_some().then(|| result.to_string());
+        let kept = (self.pass.lease.is_some() || self.pass.keeps_result).then(|| result.to_string());
         self.recorder.finish(self.finish(RunStatus::Completed, sums, None, kept)).await?;
         Ok(Ended::Completed(result))
     }
@@ -335,13 +339,7 @@ impl End<'_> {
         RunChange::Paused { tokens: sums.tokens, cost_usd: Some(sums.cost_usd.clone()), at: self.app.now(), pause }
     }
 
-    fn finish(
-        &self,
-        status: RunStatus,
-        sums: &Sums,
-        error: Option<&StepError>,
-        job_result: Option<String>,
-    ) -> RunChange {
+    fn finish(&self, status: RunStatus, sums: &Sums, error: Option<&StepError>, result: Option<String>) -> RunChange {
         RunChange::Finished(Box::new(RunFinish {
             status,
             at: self.app.now(),
@@ -349,7 +347,7 @@ impl End<'_> {
             tokens: sums.tokens,
             cost_usd: Some(sums.cost_usd.clone()),
             error: error.and_then(|error| serde_json::to_string(error).ok()),
-            job_result,
+            result,
             keep_inputs: self.pass.run.trigger == TriggerType::Step || !self.pass.may_go_on(),
             clear_states: self.pass.begin != Begin::Create || self.recorder.has_stored_states(),
             keep_for_retry: self.pass.lease.is_some() && status != RunStatus::Completed && self.app.keeps_for_retry(),

@@ -10,11 +10,13 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
+use noukai_api::ErrorCode;
 use noukai_engine::{Event, EventSink, SinkError};
 use noukai_flow::Flow;
 use noukai_store::{Lease, NewEvent, NewRun, ProjectId, RunChange, RunId, RunWrite, Store, StoreError};
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     capture::Capture,
@@ -41,6 +43,8 @@ pub(crate) struct Target {
     pub flow: Arc<Flow>,
     pub view: RunView,
     pub lease: Option<Lease>,
+    /// Fires when the server ends what is under way.
+    pub cutting: CancellationToken,
 }
 
 #[derive(Default)]
@@ -137,6 +141,7 @@ impl Recorder {
 #[async_trait]
 impl EventSink for Recorder {
     fn emit(&self, event: Event) {
+        let event = if self.target.cutting.is_cancelled() { interrupted(event) } else { event };
         let result = result_of(&event);
         let whole = |_: &Observer| Record::of_event(event.clone(), &self.target.flow, &Capture::WHOLE);
         let shown = self.observer.as_ref().map(whole);
@@ -163,6 +168,17 @@ impl EventSink for Recorder {
         let step_id = self.target.flow.leaves[leaf].id.to_string();
         observer.show_now(noukai_api::StreamEvent::StepDelta { step_id, text: text.to_owned(), restart });
     }
+}
+
+/// An attempt that is cut off because the server stops says so, as does its run.
+fn interrupted(mut event: Event) -> Event {
+    if let Event::AttemptFailed { error, .. } = &mut event
+        && error.code == ErrorCode::Cancelled
+    {
+        error.code = ErrorCode::Interrupted;
+        error.message = "the server stopped while the step was going on".to_owned();
+    }
+    event
 }
 
 fn sink_error(error: &StoreError) -> SinkError {

@@ -6,9 +6,10 @@ use noukai_api::{ErrorCode, JobAccepted, RunStatus, TriggerType};
 use noukai_flow::Flow;
 use noukai_store::{JobRecord, NewEvent, RunId, RunRecord};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::{
-    App, AppError, Caller, FlowAddress, VersionSelector, carry,
+    App, AppError, Caller, FlowAddress, RunOptions, VersionSelector, carry,
     flows::Pinned,
     inputs::{RunInputs, with_overrides},
     jobs::job_id,
@@ -43,6 +44,8 @@ pub struct RetryOptions {
     pub version: RetryVersion,
     /// Its session; that of the job where there is none.
     pub session_id: Option<String>,
+    /// As in [`RunOptions::run`].
+    pub run: Option<Uuid>,
 }
 
 impl App {
@@ -70,8 +73,9 @@ impl App {
         } else {
             Vec::new()
         };
-        let session = options.session_id.or_else(|| job.run.session_id.clone());
-        let run = self.new_run(caller, &pinned, TriggerType::Job, job.run.capture, session);
+        let session_id = options.session_id.or_else(|| job.run.session_id.clone());
+        let options = RunOptions { session_id, run: options.run, deltas: false };
+        let run = self.new_run(caller, &pinned, TriggerType::Job, job.run.capture, options);
         let queued = self.queue_run(run, &inputs, Some(id), events).await;
         match queued {
             // Another was quicker.

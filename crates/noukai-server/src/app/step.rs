@@ -89,7 +89,7 @@ impl App {
         let permit = self.admit(caller.project_id).await?;
         let capture = self.capture_mode(caller, &flow, request.trace);
         let replacements = replacements(&flow, &request.input_overrides);
-        let run = self.new_run(caller, &pinned, TriggerType::Step, capture, options.session_id);
+        let run = self.new_run(caller, &pinned, TriggerType::Step, capture, options);
         Ok(Pass { replacements, ..Pass::fresh(run, flow, inputs, Some(permit)) })
     }
 

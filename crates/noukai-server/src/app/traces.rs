@@ -235,7 +235,8 @@ impl Follower {
     }
 }
 
-fn view(run: &RunRecord) -> RunView {
+/// What the wire says of a run in its events.
+pub(super) fn view(run: &RunRecord) -> RunView {
     RunView {
         run_id: run.id.to_string().into(),
         flow_id: run.flow_id.to_string().into(),

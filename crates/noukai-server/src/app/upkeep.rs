@@ -242,7 +242,7 @@ impl Ending<'_> {
             tokens: self.sums.0,
             cost_usd: Some(decimal_text(&self.sums.1)),
             error: serde_json::to_string(&self.error()).ok(),
-            job_result: None,
+            result: None,
             // A step run that was cut off may be taken up again by its caller; one that expired may not.
             keep_inputs: run.trigger == TriggerType::Step && self.code != ErrorCode::Expired,
             clear_states: true,

@@ -50,7 +50,7 @@ impl<T: DeserializeOwned> FromRequest<App> for FlowRequest<T> {
         let bytes = body::read(body, app.limits()).await;
         app.flow_exists(&caller, &address).await?;
         let bytes = bytes?;
-        let options = RunOptions { session_id: session_id(&parts.headers)?, deltas: args.flag("deltas")? };
+        let options = RunOptions { session_id: session_id(&parts.headers)?, deltas: args.flag("deltas")?, run: None };
         let once = once(&parts, &bytes)?;
         let body = body::parse(&bytes, app.limits())?;
         Ok(Self { caller, address, options, once, body })

@@ -13,12 +13,13 @@ use axum::{
 use futures::StreamExt;
 use noukai_api::ErrorCode;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{
     error::{self, ApiError},
     reply, sse,
 };
-use crate::app::{App, AppError, Caller, EventStream, IdempotencyGuard, Idempotent, Reply};
+use crate::app::{App, AppError, Caller, EventStream, IdempotencyGuard, Idempotent, Ran, Reply};
 
 const HEADER: &str = "idempotency-key";
 const LONGEST_KEY: usize = 255;
@@ -41,18 +42,26 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, AppError> {
     Ok(Some(key.to_owned()))
 }
 
-/// Does work that gives one reply.
-pub(super) async fn reply(
+/// Does work that gives one reply. The work takes the id for the run it makes; `again` tells the reply from that run,
+/// where it was made before and the reply is not stored.
+pub(super) async fn reply<W, A>(
     app: &App,
     caller: &Caller,
     once: Option<Once>,
-    work: impl Future<Output = Result<Reply, AppError>> + Send + 'static,
-) -> Result<Response, ApiError> {
+    work: impl FnOnce(Option<Uuid>) -> W,
+    again: impl FnOnce(App, Ran) -> A,
+) -> Result<Response, ApiError>
+where
+    W: Future<Output = Result<Reply, AppError>> + Send + 'static,
+    A: Future<Output = Result<Reply, AppError>>,
+{
     let guard = match first(app, caller, once).await? {
-        First::Unkeyed => return Ok(reply::into_response(work.await?)),
+        First::Unkeyed => return Ok(reply::into_response(work(None).await?)),
         First::Again(reply) => return Ok(reply::into_response(reply)),
+        First::Ran(ran) => return Ok(reply::into_response(again(app.clone(), ran).await?)),
         First::Keyed(guard) => guard,
     };
+    let work = work(Some(guard.run()));
     let task = app.spawn(async move {
         let outcome = work.await;
         keep(guard, outcome.as_ref()).await;
@@ -62,27 +71,31 @@ pub(super) async fn reply(
 }
 
 /// Does work that gives a stream of events.
-pub(super) async fn events(
+pub(super) async fn events<W>(
     app: &App,
     caller: &Caller,
     once: Option<Once>,
-    work: impl Future<Output = Result<EventStream, AppError>> + Send + 'static,
-) -> Result<Response, ApiError> {
+    work: impl FnOnce(Option<Uuid>) -> W,
+) -> Result<Response, ApiError>
+where
+    W: Future<Output = Result<EventStream, AppError>> + Send + 'static,
+{
     let guard = match first(app, caller, once).await? {
-        First::Unkeyed => return Ok(sse::response(sse::frames(work.await?))),
+        First::Unkeyed => return Ok(sse::response(sse::frames(work(None).await?))),
         First::Again(reply) => return Ok(again(reply)),
+        First::Ran(ran) => return Ok(sse::response(sse::frames(app.stepped_again(ran).await?))),
         First::Keyed(guard) => guard,
     };
     let (opened, opening) = oneshot::channel();
-    app.spawn(record(guard, work, opened));
+    app.spawn(record(work(Some(guard.run())), guard, opened));
     let live = opening.await.map_err(AppError::internal)??;
     Ok(sse::response(live))
 }
 
 /// Takes all of a stream down for later, while the caller reads along.
 async fn record(
-    guard: IdempotencyGuard,
     work: impl Future<Output = Result<EventStream, AppError>>,
+    guard: IdempotencyGuard,
     opened: oneshot::Sender<Result<sse::Live, AppError>>,
 ) {
     let stream = match work.await {
@@ -113,6 +126,7 @@ fn again(reply: Reply) -> Response {
 enum First {
     Unkeyed,
     Again(Reply),
+    Ran(Ran),
     Keyed(IdempotencyGuard),
 }
 
@@ -121,6 +135,7 @@ async fn first(app: &App, caller: &Caller, once: Option<Once>) -> Result<First, 
     Ok(match app.idempotent(caller, &once.route, &once.key, &once.body).await? {
         Idempotent::First(guard) => First::Keyed(guard),
         Idempotent::Again(reply) => First::Again(reply),
+        Idempotent::Ran(ran) => First::Ran(ran),
     })
 }
 
@@ -134,11 +149,11 @@ async fn keep(guard: IdempotencyGuard, outcome: Result<&Reply, &AppError>) {
 }
 
 /// Whether a run that was begun or gone on with ended in this error. Refusals name a run as well, the one they are
-/// about, so the code decides: these are the codes that no refusal has. A store without room passes, and gives the key
-/// back as well.
+/// about, so the code decides: these are the codes that no refusal has. A store without room passes, and a fault of ours
+/// leaves open what was done: both give the key back, which stays taken where its run is there.
 const fn is_of_run(error: &AppError) -> bool {
     use ErrorCode as E;
-    error.execution_id.is_some() && matches!(error.code, E::ByokKeyRejected | E::ToolIterationLimit | E::InternalError)
+    error.execution_id.is_some() && matches!(error.code, E::ByokKeyRejected | E::ToolIterationLimit)
 }
 
 #[cfg(test)]
@@ -150,7 +165,7 @@ mod tests {
     #[test]
     fn only_what_a_run_ended_in_is_kept() {
         let of_run = |code| is_of_run(&AppError::new(code, "x").of_run("r-1"));
-        for code in [ErrorCode::ByokKeyRejected, ErrorCode::ToolIterationLimit, ErrorCode::InternalError] {
+        for code in [ErrorCode::ByokKeyRejected, ErrorCode::ToolIterationLimit] {
             assert!(of_run(code), "{code}");
             assert!(!is_of_run(&AppError::new(code, "x")), "{code} without a run");
         }
@@ -162,6 +177,7 @@ mod tests {
             ErrorCode::RunNotFound,
             ErrorCode::AlreadyResumed,
             ErrorCode::Overloaded,
+            ErrorCode::InternalError,
         ] {
             assert!(!of_run(code), "{code}");
         }

@@ -48,6 +48,8 @@ const CREATE: &str = "WITH w AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3
     queues AS (UPDATE job_queues q SET waiting = q.waiting + more.count, issued = more.ticket FROM \
         (SELECT w.project_id, count(*) AS count, max(w.ticket) AS ticket FROM made JOIN w ON w.id = made.id \
         WHERE w.job AND w.ticket > 0 GROUP BY w.project_id) AS more WHERE q.project_id = more.project_id), \
+    keep_result AS (UPDATE idempotency_keys k SET result = w.result FROM made JOIN w ON w.id = made.id \
+        WHERE w.result IS NOT NULL AND NOT w.job AND k.run_id = made.id AND k.status IS NULL), \
     events AS (INSERT INTO run_events (run_id, seq, kind, payload, state) \
         SELECT e.id, e.seq, e.kind, e.payload, e.state FROM unnest($31::uuid[], $32::bigint[], $33::text[], \
         $34::text[], $35::text[]) AS e(id, seq, kind, payload, state) JOIN made ON made.id = e.id) \
@@ -81,6 +83,8 @@ const MOVE: &str = "WITH w AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::
     finish_job AS (UPDATE jobs j SET finished_at = m.completed_at, result = m.result, kept_at = m.kept_at, \
         poisoned_at = m.poisoned_at, lease_owner = NULL, lease_until = NULL FROM moved m \
         WHERE m.completed_at IS NOT NULL AND m.is_job AND j.run_id = m.id AND j.finished_at IS NULL), \
+    keep_result AS (UPDATE idempotency_keys k SET result = m.result FROM moved m \
+        WHERE m.result IS NOT NULL AND NOT m.is_job AND k.run_id = m.id AND k.status IS NULL), \
     queues AS (UPDATE job_queues q SET waiting = q.waiting - less.waiting, running = q.running - less.running FROM \
         (SELECT m.project_id, count(*) FILTER (WHERE j.lease_until IS NULL) AS waiting, \
         count(*) FILTER (WHERE j.lease_owner IS NOT NULL) AS running FROM moved m JOIN jobs j ON j.run_id = m.id \

@@ -49,7 +49,7 @@ impl<'w> Said<'w> {
                 error: end.error.as_deref(),
                 keep_inputs: end.keep_inputs || end.keep_for_retry,
                 clear_states: end.clear_states && !end.keep_for_retry,
-                result: end.job_result.as_deref(),
+                result: end.result.as_deref(),
                 kept_at: end.keep_for_retry.then(|| micros(end.at)),
                 poisoned_at: end.poison.then(|| micros(end.at)),
                 ..Self::default()

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use super::{
     PostgresStore,
@@ -12,7 +13,7 @@ use super::{
     transact::{Params, Tx},
 };
 use crate::sql::idempotency as sql;
-use crate::{Begun, Idempotency, IdempotencyKey, IdempotencyRecord, StoreError, StoredReply};
+use crate::{Begun, Idempotency, IdempotencyKey, IdempotencyRecord, RunId, StoreError, StoredReply};
 
 #[async_trait]
 impl Idempotency for PostgresStore {
@@ -20,13 +21,14 @@ impl Idempotency for PostgresStore {
         &self,
         key: &IdempotencyKey,
         body_hash: &str,
+        run: RunId,
         at: OffsetDateTime,
         expired_before: OffsetDateTime,
     ) -> Result<Begun, StoreError> {
         let (key, body_hash) = (key.clone(), body_hash.to_owned());
         self.transact(move |tx| {
             let (key, body_hash) = (key.clone(), body_hash.clone());
-            Box::pin(async move { begin(tx, &key, &body_hash, at, expired_before).await })
+            Box::pin(async move { begin(tx, &key, &body_hash, run, at, expired_before).await })
         })
         .await
     }
@@ -69,12 +71,13 @@ async fn begin(
     tx: &mut Tx,
     key: &IdempotencyKey,
     body_hash: &str,
+    run: RunId,
     at: OffsetDateTime,
     expired_before: OffsetDateTime,
 ) -> Result<Begun, Fault> {
     let (at, expired, node) = (micros(at), micros(expired_before), tx.node());
     loop {
-        let row: Params<'_> = &[&key.project_id.0, &key.route, &key.key, &body_hash, &at, &expired, &node];
+        let row: Params<'_> = &[&key.project_id.0, &key.route, &key.key, &body_hash, &at, &expired, &node, &run.0];
         if tx.find(sql::BEGIN_POSTGRES, row).await?.is_some() {
             return Ok(Begun::First);
         }
@@ -90,5 +93,6 @@ fn record(row: &Row) -> Result<IdempotencyRecord, Fault> {
         Some(status) => Some(StoredReply { status, content_type: get(row, 2)?, body: get(row, 3)? }),
         None => None,
     };
-    Ok(IdempotencyRecord { body_hash: get(row, 0)?, reply })
+    let run: Option<Uuid> = get(row, 4)?;
+    Ok(IdempotencyRecord { body_hash: get(row, 0)?, reply, run: run.map(RunId), result: get(row, 5)? })
 }

@@ -234,8 +234,9 @@ pub struct RunFinish {
     pub cost_usd: Option<String>,
     /// Why it ended without its result: a JSON `StepError`.
     pub error: Option<String>,
-    /// The result as JSON, kept with the job where the run is one.
-    pub job_result: Option<String>,
+    /// The result as JSON: kept with the job where the run is one, else with the idempotency key that it was made under
+    /// and that still waits for its reply.
+    pub result: Option<String>,
     /// Leave the inputs alone: the caller may still go back (step runs), or none were stored.
     pub keep_inputs: bool,
     /// Clear step results that earlier writes stored as the run's own state. False only where there are none.
@@ -328,6 +329,10 @@ pub struct IdempotencyRecord {
     pub body_hash: String,
     /// The first reply, once there is one.
     pub reply: Option<StoredReply>,
+    /// The run that its first request makes, whether it has by now or not.
+    pub run: Option<RunId>,
+    /// The result of that run as JSON, where it has completed, is no job, and the reply is not stored.
+    pub result: Option<String>,
 }
 
 /// A reply to give again.

@@ -73,6 +73,8 @@ const FORGET_INPUTS: &str = "DELETE FROM run_inputs WHERE run_id = $1";
 const FINISH_JOB: &str = "UPDATE jobs SET finished_at = $1, result = $2, kept_at = $3, poisoned_at = $4, \
     lease_owner = NULL, lease_until = NULL WHERE run_id = $5 AND finished_at IS NULL";
 
+const KEEP_RESULT: &str = "UPDATE idempotency_keys SET result = $1 WHERE run_id = $2 AND status IS NULL";
+
 const RESUME: &str = "UPDATE runs SET status = 'running', status_at = $1, completed_at = NULL, duration_ms = NULL, \
     error = NULL WHERE id = $2 AND project_id = $3 AND last_seq = $4 AND status IN ('paused', $5, $6)";
 
@@ -284,8 +286,10 @@ fn end(db: &Connection, write: &RunWrite, finish: &RunFinish) -> Result<(), Stor
     let (pauses, is_job) =
         db.prepare_cached(LEAVES)?.query_row(ended, |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
     tidy(db, write.run_id, finish, pauses)?;
-    if is_job {
-        end_job(db, write, finish)?;
+    match &finish.result {
+        _ if is_job => end_job(db, write, finish)?,
+        Some(result) => db.prepare_cached(KEEP_RESULT)?.execute(params![result, write.run_id.0]).map(drop)?,
+        None => {}
     }
     Ok(())
 }
@@ -307,8 +311,7 @@ fn tidy(db: &Connection, run: RunId, finish: &RunFinish, pauses: u32) -> rusqlit
 fn end_job(db: &Connection, write: &RunWrite, finish: &RunFinish) -> rusqlite::Result<()> {
     queues::leave(db, write.project_id, write.run_id)?;
     let at = |wanted: bool| wanted.then_some(Micros(finish.at));
-    let row =
-        params![Micros(finish.at), finish.job_result, at(finish.keep_for_retry), at(finish.poison), write.run_id.0];
+    let row = params![Micros(finish.at), finish.result, at(finish.keep_for_retry), at(finish.poison), write.run_id.0];
     db.prepare_cached(FINISH_JOB)?.execute(row).map(drop)
 }
 

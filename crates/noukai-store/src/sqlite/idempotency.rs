@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{SqliteStore, rows::Micros};
 use crate::sql::idempotency as sql;
-use crate::{Begun, Idempotency, IdempotencyKey, IdempotencyRecord, StoreError, StoredReply};
+use crate::{Begun, Idempotency, IdempotencyKey, IdempotencyRecord, RunId, StoreError, StoredReply};
 
 #[async_trait]
 impl Idempotency for SqliteStore {
@@ -14,12 +15,14 @@ impl Idempotency for SqliteStore {
         &self,
         key: &IdempotencyKey,
         body_hash: &str,
+        run: RunId,
         at: OffsetDateTime,
         expired_before: OffsetDateTime,
     ) -> Result<Begun, StoreError> {
         let (key, body_hash) = (key.clone(), body_hash.to_owned());
         self.write(move |db, _| {
-            let row = params![key.project_id.0, key.route, key.key, body_hash, Micros(at), Micros(expired_before)];
+            let (at, expired) = (Micros(at), Micros(expired_before));
+            let row = params![key.project_id.0, key.route, key.key, body_hash, at, run.0, expired];
             if db.prepare_cached(sql::BEGIN_SQLITE)?.exists(row)? { Ok(Begun::First) } else { before(db, &key) }
         })
         .await
@@ -58,7 +61,12 @@ fn record(row: &Row<'_>) -> rusqlite::Result<IdempotencyRecord> {
         Some(status) => Some(StoredReply { status, content_type: row.get(2)?, body: row.get(3)? }),
         None => None,
     };
-    Ok(IdempotencyRecord { body_hash: row.get(0)?, reply })
+    Ok(IdempotencyRecord {
+        body_hash: row.get(0)?,
+        reply,
+        run: row.get::<_, Option<Uuid>>(4)?.map(RunId),
+        result: row.get(5)?,
+    })
 }
 
 /// Keys whose request ended with its process.

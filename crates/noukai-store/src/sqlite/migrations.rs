@@ -18,6 +18,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "start", sql: include_str!("migrations/0001_start.sql") },
     Migration { number: 2, name: "queues", sql: include_str!("migrations/0002_queues.sql") },
+    Migration { number: 3, name: "keys", sql: include_str!("migrations/0003_keys.sql") },
 ];
 
 /// The schema that this release knows.

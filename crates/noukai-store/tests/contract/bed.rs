@@ -77,7 +77,7 @@ pub fn finish(status: RunStatus) -> RunFinish {
         tokens: Tokens::new(5, 7),
         cost_usd: Some("0.0123".into()),
         error: None,
-        job_result: None,
+        result: None,
         keep_inputs: false,
         clear_states: true,
         keep_for_retry: false,

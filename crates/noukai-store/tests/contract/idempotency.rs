@@ -1,6 +1,8 @@
 //! Idempotency keys.
 
+use noukai_api::{RunStatus, TriggerType};
 use noukai_store::*;
+use uuid::Uuid;
 
 use super::bed::*;
 
@@ -9,11 +11,16 @@ fn key(project: ProjectId, key: &str) -> IdempotencyKey {
 }
 
 async fn begin(store: &Shared, key: &IdempotencyKey, body: &str, when: i64) -> Begun {
-    store.begin(key, body, at(when), at(when - 100)).await.unwrap()
+    store.begin(key, body, run_of(body), at(when), at(when - 100)).await.unwrap()
+}
+
+/// The run that a request with that body would make.
+fn run_of(body: &str) -> RunId {
+    RunId(Uuid::from_u128(body.bytes().fold(1, |number, byte| number << 8 | u128::from(byte))))
 }
 
 fn before(body: &str, reply: Option<StoredReply>) -> Begun {
-    Begun::Before(IdempotencyRecord { body_hash: body.into(), reply })
+    Begun::Before(IdempotencyRecord { body_hash: body.into(), reply, run: Some(run_of(body)), result: None })
 }
 
 fn reply(body: &str) -> StoredReply {
@@ -75,4 +82,41 @@ pub async fn keys_are_apart(store: Shared) {
     store.finish(&keys[2], &reply("theirs")).await.unwrap();
     store.abandon(&keys[3]).await.unwrap();
     assert_eq!(begin(&store, &keys[0], "b", 201).await, before("b", None));
+}
+
+/// Whatever becomes of the request, its run is not made a second time under the key.
+pub async fn what_was_made_is_not_forgotten(store: Shared) {
+    let demo = project(&store, "demo").await;
+    for (body, trigger) in [("execute", TriggerType::Execute), ("job", TriggerType::Job)] {
+        let (k, run) = (key(demo, body), run_of(body));
+        assert_eq!(begin(&store, &k, body, 200).await, Begun::First);
+        store.append(create(record(demo, run, trigger))).stored().await.unwrap();
+        store.abandon(&k).await.unwrap();
+        store.recover(at(201)).await.unwrap();
+        assert_eq!(begin(&store, &k, "again", 202).await, before(body, None));
+    }
+}
+
+pub async fn a_result_waits_for_its_reply(store: Shared) {
+    let demo = project(&store, "demo").await;
+    let end = || RunChange::Finished(Box::new(RunFinish { result: Some("7".into()), ..finish(RunStatus::Completed) }));
+    let at_once = |run| create(record(demo, run, TriggerType::Execute)).change(end()).events(1..=1);
+    let later = |run| write(demo, run).change(end()).events(1..=1);
+    for (body, writes) in [
+        ("at once", vec![at_once(run_of("at once"))]),
+        ("later", {
+            let run = run_of("later");
+            vec![create(record(demo, run, TriggerType::Execute)), later(run)]
+        }),
+    ] {
+        let k = key(demo, body);
+        begin(&store, &k, body, 200).await;
+        for one in writes {
+            store.append(one).stored().await.unwrap();
+        }
+        let Begun::Before(kept) = begin(&store, &k, body, 201).await else { panic!("the key was used") };
+        assert_eq!((kept.reply, kept.result.as_deref()), (None, Some("7")), "{body}");
+        store.finish(&k, &reply("{}")).await.unwrap();
+        assert_eq!(begin(&store, &k, body, 202).await, before(body, Some(reply("{}"))));
+    }
 }

@@ -122,7 +122,7 @@ pub async fn done_with_its_result(store: Shared) {
     let job = store.job(demo, id).await.unwrap().unwrap();
     assert_eq!((job.run.status, job.result, job.cancel_requested), (RunStatus::Pending, None, false));
     let lease = claim_one(&store).await;
-    let end = RunFinish { job_result: Some(r#"{"r":1}"#.into()), ..finish(RunStatus::Completed) };
+    let end = RunFinish { result: Some(r#"{"r":1}"#.into()), ..finish(RunStatus::Completed) };
     let last = write(demo, id).change(RunChange::Finished(Box::new(end))).fenced(&lease);
     store.append(last).stored().await.unwrap();
     let job = store.job(demo, id).await.unwrap().unwrap();

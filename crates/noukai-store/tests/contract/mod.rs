@@ -38,7 +38,7 @@ macro_rules! contract_tests {
                 bounds_hold_in_a_race, a_refused_job_leaves_nothing, places_are_told, faults_are_noted,
                 kept_for_a_retry, retried_once, poison_is_listed];
             idempotency: [first_then_before, one_of_many_is_first, reply_is_kept, abandoned_is_free, expired_is_free,
-                keys_are_apart];
+                keys_are_apart, what_was_made_is_not_forgotten, a_result_waits_for_its_reply];
             upkeep: [ready, recover_voids_leases, recover_returns_interrupted, paused_since, prune_takes_what_is_old,
                 prune_goes_by_the_end, prune_goes_by_capture, prune_goes_on_where_it_ended, prune_stops_at_its_limit,
                 keys_go_up_to_the_limit, close_stores_what_is_queued];

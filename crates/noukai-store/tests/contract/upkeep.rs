@@ -18,7 +18,7 @@ pub async fn recover_voids_leases(store: Shared) {
     let lease = store.claim_jobs(claim_of(1, 100, 9_000)).await.unwrap().remove(0).lease;
     let key = |key: &str| IdempotencyKey { project_id: demo, route: "r".into(), key: key.into() };
     for name in ["answered", "open"] {
-        store.begin(&key(name), "b", at(1), at(0)).await.unwrap();
+        store.begin(&key(name), "b", run_id(), at(1), at(0)).await.unwrap();
     }
     let reply = StoredReply { status: 200, content_type: "text/plain".into(), body: "x".into() };
     store.finish(&key("answered"), &reply).await.unwrap();
@@ -31,8 +31,8 @@ pub async fn recover_voids_leases(store: Shared) {
     assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
     let again = store.claim_jobs(claim_of(1, 101, 9_000)).await.unwrap();
     assert_eq!((again[0].run.id, again[0].lease.claim), (id, 2));
-    assert_eq!(store.begin(&key("open"), "b", at(2), at(0)).await.unwrap(), Begun::First);
-    assert_ne!(store.begin(&key("answered"), "b", at(2), at(0)).await.unwrap(), Begun::First);
+    assert_eq!(store.begin(&key("open"), "b", run_id(), at(2), at(0)).await.unwrap(), Begun::First);
+    assert_ne!(store.begin(&key("answered"), "b", run_id(), at(2), at(0)).await.unwrap(), Begun::First);
 }
 
 pub async fn recover_returns_interrupted(store: Shared) {
@@ -90,7 +90,7 @@ pub async fn prune_takes_what_is_old(store: Shared) {
     let kept = [ended(&store, demo, TriggerType::Step, 30).await, started(&store, demo, TriggerType::Execute).await];
     let key = |key: &str| IdempotencyKey { project_id: demo, route: "r".into(), key: key.into() };
     for (name, when) in [("old", 5), ("new", 50)] {
-        store.begin(&key(name), "b", at(when), at(0)).await.unwrap();
+        store.begin(&key(name), "b", run_id(), at(when), at(0)).await.unwrap();
     }
 
     assert_eq!(pruned(&store, 30, 1_000).await, 2);
@@ -107,8 +107,8 @@ pub async fn prune_takes_what_is_old(store: Shared) {
         assert!(store.run(demo, id).await.unwrap().is_some());
     }
     assert_eq!(all_events(&store, demo, kept[0]).await.len(), 2);
-    assert_eq!(store.begin(&key("old"), "b", at(51), at(0)).await.unwrap(), Begun::First);
-    assert_ne!(store.begin(&key("new"), "b", at(51), at(0)).await.unwrap(), Begun::First);
+    assert_eq!(store.begin(&key("old"), "b", run_id(), at(51), at(0)).await.unwrap(), Begun::First);
+    assert_ne!(store.begin(&key("new"), "b", run_id(), at(51), at(0)).await.unwrap(), Begun::First);
     assert_eq!(pruned(&store, 30, 1_000).await, 0);
     assert_eq!(store.prune_keys(at(40), 1_000).await.unwrap(), 0);
 }
@@ -130,7 +130,7 @@ pub async fn keys_go_up_to_the_limit(store: Shared) {
     let demo = project(&store, "demo").await;
     for number in 0..150 {
         let key = IdempotencyKey { project_id: demo, route: "r".into(), key: number.to_string() };
-        store.begin(&key, "b", at(5), at(0)).await.unwrap();
+        store.begin(&key, "b", run_id(), at(5), at(0)).await.unwrap();
     }
     assert_eq!(store.prune_keys(at(40), 100).await.unwrap(), 100);
     assert_eq!(store.prune_keys(at(40), 100).await.unwrap(), 50);

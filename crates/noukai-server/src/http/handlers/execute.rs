@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use noukai_api::ExecuteRequest;
 
 use crate::{
-    app::{App, ExecuteOutcome},
+    app::{App, AppError, ExecuteOutcome, Reply, RunOptions},
     http::{error::ApiError, flow_request::FlowRequest, idempotency, reply},
 };
 
@@ -15,12 +15,15 @@ pub(in crate::http) async fn execute(
 ) -> Result<Response, ApiError> {
     let work = {
         let (app, caller) = (app.clone(), caller.clone());
-        async move {
-            match app.execute(&caller, &address, body, options).await? {
-                ExecuteOutcome::Done(done) => reply::json(StatusCode::OK, &done),
-                ExecuteOutcome::Paused(paused) => reply::json(StatusCode::OK, &paused),
-            }
-        }
+        move |run| async move { told(app.execute(&caller, &address, body, RunOptions { run, ..options }).await?) }
     };
-    idempotency::reply(&app, &caller, once, work).await
+    let again = |app: App, ran| async move { told(app.executed_again(ran).await?) };
+    idempotency::reply(&app, &caller, once, work, again).await
+}
+
+fn told(outcome: ExecuteOutcome) -> Result<Reply, AppError> {
+    match outcome {
+        ExecuteOutcome::Done(done) => reply::json(StatusCode::OK, &done),
+        ExecuteOutcome::Paused(paused) => reply::json(StatusCode::OK, &paused),
+    }
 }

@@ -9,7 +9,7 @@ use noukai_api::{ExecuteRequest, JobStatus, RunStatus};
 use serde::Deserialize;
 
 use crate::{
-    app::{App, RetryFrom, RetryOptions, RetryVersion},
+    app::{App, AppError, Ran, Reply, RetryFrom, RetryOptions, RetryVersion, RunOptions},
     http::{
         body,
         error::ApiError,
@@ -38,9 +38,12 @@ pub(in crate::http) async fn submit(
 ) -> Result<Response, ApiError> {
     let work = {
         let (app, caller) = (app.clone(), caller.clone());
-        async move { reply::json(StatusCode::ACCEPTED, &app.enqueue(&caller, &address, body, options).await?) }
+        move |run| async move {
+            let options = RunOptions { run, ..options };
+            reply::json(StatusCode::ACCEPTED, &app.enqueue(&caller, &address, body, options).await?)
+        }
     };
-    idempotency::reply(&app, &caller, once, work).await
+    idempotency::reply(&app, &caller, once, work, accepted_again).await
 }
 
 /// `GET .../jobs/{executionId}`: where it stands, now or after `?wait` seconds at most.
@@ -87,15 +90,22 @@ pub(in crate::http) async fn retry(
         from: args.choice("from", &[("failed", RetryFrom::Failed), ("start", RetryFrom::Start)])?,
         version: args.choice("version", &[("same", RetryVersion::Same), ("current", RetryVersion::Current)])?,
         session_id: flow_request::session_id(&parts.headers)?,
+        run: None,
     };
     let work = {
         let (app, caller) = (app.clone(), caller.clone());
-        async move {
+        move |run| async move {
+            let options = RetryOptions { run, ..options };
             let accepted = app.retry_job(&caller, &flow, &execution_id, options).await?;
             reply::json(StatusCode::ACCEPTED, &accepted)
         }
     };
-    idempotency::reply(&app, &caller, once, work).await
+    idempotency::reply(&app, &caller, once, work, accepted_again).await
+}
+
+/// The reply to a submit or a retry that was made before.
+async fn accepted_again(app: App, ran: Ran) -> Result<Reply, AppError> {
+    reply::json(StatusCode::ACCEPTED, &app.accepted_again(ran).await?)
 }
 
 /// `GET /queue`: the jobs of the key's project.

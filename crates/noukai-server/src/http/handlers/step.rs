@@ -4,7 +4,7 @@ use axum::{extract::State, response::Response};
 use noukai_api::StepRequest;
 
 use crate::{
-    app::App,
+    app::{App, RunOptions},
     http::{error::ApiError, flow_request::FlowRequest, idempotency},
 };
 
@@ -15,7 +15,7 @@ pub(in crate::http) async fn step(
 ) -> Result<Response, ApiError> {
     let work = {
         let (app, caller) = (app.clone(), caller.clone());
-        async move { app.step(&caller, &address, body, options).await }
+        move |run| async move { app.step(&caller, &address, body, RunOptions { run, ..options }).await }
     };
     idempotency::events(&app, &caller, once, work).await
 }

@@ -190,9 +190,12 @@ CREATE TABLE idempotency_keys (
     content_type TEXT,
     body TEXT,
     node UUID NOT NULL,
+    run_id UUID,
+    result TEXT,
     PRIMARY KEY (project_id, route, idempotency_key)
 );
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+CREATE INDEX idempotency_keys_by_run ON idempotency_keys (run_id) WHERE status IS NULL;
 CREATE INDEX idempotency_keys_unanswered ON idempotency_keys (created_at) WHERE status IS NULL;
 
 -- alive_until is by the database's clock.
