@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use noukai_engine::{EventSink, ModelErrorKind::Server, Ports, RunSpec, SystemClock, run};
+use noukai_engine::{ModelErrorKind::Server, RunSpec, run};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -12,8 +12,7 @@ use crate::support::{Script, Sink, Turn, flow, spec};
 async fn watched(yaml: &str, input: serde_json::Value, script: Script) -> (Vec<String>, String) {
     let flow = flow(yaml);
     let sink = Arc::new(Sink::new(flow.clone()));
-    let model = Arc::new(Arc::new(script).reporting_to(sink.clone()));
-    let ports = Ports { model, sink: sink.clone() as Arc<dyn EventSink>, clock: Arc::new(SystemClock) };
+    let ports = Arc::new(script).ports(&sink);
     run(RunSpec { deltas: true, ..spec(&flow, &input) }, &ports, &CancellationToken::new()).await;
     let pieces: Vec<String> = sink.deltas().into_iter().map(|(_, text)| text).collect();
     let seen = pieces.iter().fold(String::new(), |seen, piece| match piece.strip_prefix("<restart>") {
