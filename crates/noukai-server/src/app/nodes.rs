@@ -3,7 +3,7 @@
 
 use std::{
     sync::atomic::{AtomicI64, AtomicU32, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use noukai_store::{Beat, News, NodeRecord};
@@ -24,6 +24,10 @@ pub(crate) struct Node {
     record: NodeRecord,
     /// How long it lives without another word.
     lease: Duration,
+    /// When it last did so.
+    last: Option<Instant>,
+    /// Whom it has not heard of may only have been cut off, as it was itself: nobody is dead to it until then.
+    patient_until: Option<Instant>,
 }
 
 /// What is known of the others.
@@ -35,15 +39,28 @@ pub(crate) struct Others {
     count: AtomicU32,
 }
 
+impl Node {
+    /// Notes a beat; whether this server has heard from the database for so long that who is silent is dead.
+    fn has_beaten(&mut self) -> bool {
+        let now = Instant::now();
+        if self.last.is_some_and(|last| now - last > self.lease / 2) {
+            self.patient_until = Some(now + self.lease);
+        }
+        self.last = Some(now);
+        self.patient_until.is_none_or(|until| now >= until)
+    }
+}
+
 impl App {
     /// Takes over what earlier servers left behind, and from then on has its place among the living.
-    pub(crate) async fn start(&self, node: Node) -> Result<(), AppError> {
-        if self.store().nodes().is_some() {
-            let news = self.beat(&node).await?;
-            drop(self.inner.background.spawn(self.clone().keep_alive(node)));
-            drop(self.inner.background.spawn(self.clone().follow_news(news)));
+    pub(crate) async fn start(&self, mut node: Node) -> Result<(), AppError> {
+        if self.store().nodes().is_none() {
+            return self.recover().await;
         }
-        self.recover().await
+        let news = self.beat(&mut node).await?;
+        drop(self.inner.background.spawn(self.clone().keep_alive(node)));
+        drop(self.inner.background.spawn(self.clone().follow_news(news)));
+        Ok(())
     }
 
     /// What this server says of itself.
@@ -54,7 +71,12 @@ impl App {
         };
         let (id, now, release) = (Uuid::nil(), self.now(), env!("CARGO_PKG_VERSION").to_owned());
         let (name, kind) = (name.to_owned(), kind.to_owned());
-        Node { record: NodeRecord { id, name, kind, release, started_at: now, alive_until: now }, lease }
+        Node {
+            record: NodeRecord { id, name, kind, release, started_at: now, alive_until: now },
+            lease,
+            last: None,
+            patient_until: None,
+        }
     }
 
     /// The time by the clock that all servers on the database share: leases are kept by it. Each server measures how far
@@ -74,14 +96,14 @@ impl App {
     }
 
     /// Says that this server lives; what it hears from then on.
-    async fn beat(&self, node: &Node) -> Result<Receiver<News>, AppError> {
+    async fn beat(&self, node: &mut Node) -> Result<Receiver<News>, AppError> {
         let nodes = self.store().nodes().ok_or_else(|| AppError::internal("the database has one server"))?;
         let news = nodes.news();
         let asked = self.now();
         let beat = nodes.beat(&node.record, node.lease).await?;
         let answered = self.now();
         self.learn(&beat, asked + (answered - asked) / 2);
-        if beat.dead > 0 {
+        if node.has_beaten() && beat.dead > 0 {
             self.recover().await?;
         }
         Ok(news)
@@ -94,7 +116,7 @@ impl App {
     }
 
     /// Until nothing is under way any more: a server that stops must not be taken for dead meanwhile.
-    async fn keep_alive(self, node: Node) {
+    async fn keep_alive(self, mut node: Node) {
         let closing = self.closing().clone();
         let mut every = interval(BEAT);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -106,7 +128,7 @@ impl App {
             };
             let told = async {
                 if beats {
-                    self.beat(&node).await?;
+                    self.beat(&mut node).await?;
                 }
                 self.settle_places().await
             };
@@ -153,5 +175,28 @@ impl App {
                 self.inner.idempotency.wake_project(None);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_cut_off_takes_nobody_for_dead_at_once() {
+        let record = NodeRecord {
+            id: Uuid::nil(),
+            name: String::new(),
+            kind: String::new(),
+            release: String::new(),
+            started_at: OffsetDateTime::UNIX_EPOCH,
+            alive_until: OffsetDateTime::UNIX_EPOCH,
+        };
+        let mut node = Node { record, lease: Duration::from_secs(60), last: None, patient_until: None };
+        assert!(node.has_beaten() && node.has_beaten());
+        node.last = Instant::now().checked_sub(Duration::from_secs(31));
+        assert!(!node.has_beaten() && !node.has_beaten());
+        node.patient_until = Some(Instant::now());
+        assert!(node.has_beaten());
     }
 }

@@ -26,8 +26,9 @@ const BEAT: &str = "INSERT INTO nodes (id, name, kind, release, started_at, aliv
     VALUES ($1, $2, $3, $4, $5, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6) \
     ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until RETURNING alive_until - $6, xmax::text = '0'";
 
-const OTHERS: &str = "SELECT count(*) FILTER (WHERE alive_until > $2), count(*) FILTER (WHERE alive_until <= $2) \
-    FROM nodes WHERE id <> $1";
+/// While the database was down nobody could say that they live: until it has been up for a lease, nobody is dead.
+const OTHERS: &str = "SELECT count(*) FILTER (WHERE alive_until > $2), count(*) FILTER (WHERE alive_until <= $2 \
+    AND (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint + $3 <= $2) FROM nodes WHERE id <> $1";
 
 const LIST: &str = "SELECT id, name, kind, release, started_at, alive_until FROM nodes ORDER BY started_at, id";
 
@@ -135,7 +136,7 @@ async fn beat(tx: &mut Tx, node: &NodeRecord, alive: Duration) -> Result<Beat, F
     if get::<bool>(beaten, 1)? {
         tx.news.push(News::Nodes);
     }
-    let others = tx.query(OTHERS, &[&id, &get::<i64>(beaten, 0)?]).await?;
+    let others = tx.query(OTHERS, &[&id, &get::<i64>(beaten, 0)?, &alive]).await?;
     let count = |column| others.first().map_or(Ok(0), |row| number::<u32>(row, column));
     Ok(Beat { now: time(beaten, 0)?, others: count(0)?, dead: count(1)? })
 }
