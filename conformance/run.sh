@@ -1,8 +1,9 @@
 #!/bin/sh
-# Runs the published Python and Node clients against the real binary, one suite after the other.
+# Runs the published Python and Node clients against the real binary, one suite after the other; then the parity suite,
+# which compares them and the Rust client.
 #
-#   conformance/run.sh                     both suites, with target/debug/noukai
-#   NOUKAI_BIN=/path/to/noukai conformance/run.sh
+#   conformance/run.sh                     all suites, with target/debug/noukai and target/debug/noukai-parity
+#   NOUKAI_BIN=/path/to/noukai NOUKAI_PARITY_BIN=/path/to/noukai-parity conformance/run.sh
 #
 # Needs python3 (3.10 or newer, with venv), node (20.14 or newer) with npm, and port 8080 free.
 # Ends with each runner's own summary; exits non-zero if one of them failed.
@@ -11,15 +12,24 @@ set -eu
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 cache=$here/.cache
 NOUKAI_BIN=${NOUKAI_BIN:-$here/../target/debug/noukai}
-export NOUKAI_BIN
+NOUKAI_PARITY_BIN=${NOUKAI_PARITY_BIN:-$here/../target/debug/noukai-parity}
+export NOUKAI_BIN NOUKAI_PARITY_BIN
 
 if [ ! -x "$NOUKAI_BIN" ]; then
     echo "$NOUKAI_BIN is missing: build it with \`cargo build\`, or set NOUKAI_BIN" >&2
     exit 2
 fi
+if [ ! -x "$NOUKAI_PARITY_BIN" ]; then
+    echo "$NOUKAI_PARITY_BIN is missing: build it with \`cargo build -p noukai-parity\`, or set NOUKAI_PARITY_BIN" >&2
+    exit 2
+fi
 case $NOUKAI_BIN in
     /*) ;;
     *) NOUKAI_BIN=$PWD/$NOUKAI_BIN ;;
+esac
+case $NOUKAI_PARITY_BIN in
+    /*) ;;
+    *) NOUKAI_PARITY_BIN=$PWD/$NOUKAI_PARITY_BIN ;;
 esac
 
 mkdir -p "$cache"
@@ -40,8 +50,10 @@ cd "$here/python"
 suite python "$cache/venv/bin/python" -m pytest
 cd "$here/node"
 suite node npm test --silent
+suite parity "$cache/venv/bin/python" "$here/parity/run.py"
 
 echo
 tail -n 1 "$cache/python.log"
 grep -E '^(#|ℹ) (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ' "$cache/node.log" || true
-[ "$(cat "$cache/python.code")" = 0 ] && [ "$(cat "$cache/node.code")" = 0 ]
+tail -n 1 "$cache/parity.log"
+[ "$(cat "$cache/python.code")" = 0 ] && [ "$(cat "$cache/node.code")" = 0 ] && [ "$(cat "$cache/parity.code")" = 0 ]

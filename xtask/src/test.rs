@@ -34,7 +34,7 @@ enum Stage {
     Test,
     /// docs/openapi.json against the binary.
     Openapi,
-    /// The published Python and Node clients against the binary.
+    /// The published Python and Node clients against the binary, and compared with the Rust client.
     Conformance,
     /// Advisories, licences and sources of dependencies: cargo deny check.
     Deny,
@@ -96,7 +96,10 @@ fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
 
 fn conformance(workspace: &Workspace) -> Result<()> {
     let binary = workspace.build_noukai()?;
-    process::run(Command::new("conformance/run.sh").current_dir(&workspace.root).env("NOUKAI_BIN", binary))
+    cargo(workspace, &["build", "--quiet", "--package", "noukai-parity"])?;
+    let parity = workspace.binary("debug", "noukai-parity");
+    let mut suites = Command::new("conformance/run.sh");
+    process::run(suites.current_dir(&workspace.root).env("NOUKAI_BIN", binary).env("NOUKAI_PARITY_BIN", parity))
 }
 
 fn deny(workspace: &Workspace) -> Outcome {

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{BoxError, Error, ErrorKind, Result};
 
+/// The code of one pause too many: the same in every client.
+const LIMIT: &str = "TOOL_CALL_LIMIT_CLIENT";
+
 /// A tool the model may call, in OpenAI's shape. Plain JSON of that shape does as well.
 ///
 /// ```
@@ -277,7 +280,9 @@ impl Handler {
     pub async fn answers(&mut self, most: u32, pause: &Pause<'_>) -> Result<Vec<Value>> {
         if self.rounds >= most {
             let message = format!("the run paused for tools once more than `max_tool_rounds` ({most}) allows");
-            return Err(Error::new(ErrorKind::ToolCallLimit, message).with_execution_id(Some(pause.execution_id)));
+            return Err(Error::new(ErrorKind::ToolCallLimit, message)
+                .with_code(Some(LIMIT))
+                .with_execution_id(Some(pause.execution_id)));
         }
         self.rounds += 1;
         let results = (self.answer)(pause.calls.to_vec()).await.map_err(|error| {

@@ -88,6 +88,7 @@ const RULES: &[Rule] = &[
     // The tools: they look at the house from outside.
     Rule { package: "noukai-bench", ours: &["noukai-testbed"], others: Others::Any, tests: &[] },
     Rule { package: "noukai-chaos", ours: &["noukai-testbed"], others: Others::Any, tests: &[] },
+    Rule { package: "noukai-parity", ours: &["noukai"], others: Others::Any, tests: &[] },
     Rule { package: "xtask", ours: &["noukai-api", "noukai-testbed"], others: Others::Any, tests: &[] },
 ];
 

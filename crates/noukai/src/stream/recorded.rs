@@ -50,8 +50,11 @@ pub(super) fn events(run: &RecordedExecution) -> Vec<StreamEvent> {
         step_count: count(run.steps.len()),
         ..RunStarted::default()
     })];
-    for (index, step) in run.steps.iter().enumerate().filter(|(_, step)| step.error_snapshot.is_none()) {
-        events.extend(done(execution_id, count(index), step));
+    for (index, step) in run.steps.iter().enumerate() {
+        events.push(StreamEvent::StepStarted(started(execution_id, count(index), step)));
+        if step.error_snapshot.is_none() {
+            events.push(StreamEvent::StepCompleted(completed(execution_id, count(index), step)));
+        }
     }
     match failure(run) {
         Some(error) => {
@@ -73,26 +76,27 @@ pub(super) fn events(run: &RecordedExecution) -> Vec<StreamEvent> {
     events
 }
 
-fn done(execution_id: &str, step_index: u32, step: &RecordedStep) -> [StreamEvent; 2] {
-    let (execution_id, step_id) = (execution_id.to_owned(), step.step_id.clone());
-    let started = StepStarted {
-        execution_id: execution_id.clone(),
-        step_id: step_id.clone(),
-        name: step_id.clone(),
+fn started(execution_id: &str, step_index: u32, step: &RecordedStep) -> StepStarted {
+    StepStarted {
+        execution_id: execution_id.to_owned(),
+        step_id: step.step_id.clone(),
+        name: step.step_id.clone(),
         step_index,
         attempt: step.attempt,
-    };
-    let completed = StepCompleted {
-        execution_id,
-        name: step_id.clone(),
-        step_id,
+    }
+}
+
+fn completed(execution_id: &str, step_index: u32, step: &RecordedStep) -> StepCompleted {
+    StepCompleted {
+        execution_id: execution_id.to_owned(),
+        name: step.step_id.clone(),
+        step_id: step.step_id.clone(),
         output: plain(step.output_snapshot.as_ref()),
         duration_ms: step.duration_ms.unwrap_or_default(),
         step_index,
         skipped: step.status == StepStatus::Skipped,
         ..StepCompleted::default()
-    };
-    [StreamEvent::StepStarted(started), StreamEvent::StepCompleted(completed)]
+    }
 }
 
 fn count(number: usize) -> u32 {
