@@ -154,7 +154,7 @@ fn end(job: &ClaimedJob) -> RunWrite {
         tokens: Tokens::default(),
         cost_usd: None,
         error: None,
-        job_result: Some("{}".into()),
+        result: Some("{}".into()),
         keep_inputs: false,
         clear_states: true,
         keep_for_retry: false,
