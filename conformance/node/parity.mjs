@@ -20,6 +20,7 @@ const KINDS = {
   ReplayLeftoverError: "ReplayLeftover",
   ReplayNoSnapshotsError: "ReplayUnavailable",
   ReplayDisabledError: "ReplayDisabled",
+  HandlerFailed: "ToolHandler",
   Error: "InvalidValue", // this client refuses what is not valid with a plain error
 };
 /** The client's options and their names in the table. */
@@ -41,6 +42,18 @@ const { PARITY_KEY: KEY, PARITY_ORG: ORG, PARITY_PROJECT: PROJECT } = process.en
 
 const answer = (id) => ({ role: "tool", toolCallId: id, content: "sunny" });
 const sunny = (calls) => calls.map((call) => answer(call.id));
+
+class HandlerFailed extends Error {
+  name = "HandlerFailed";
+}
+
+const HANDLERS = {
+  true: sunny,
+  none: () => [],
+  fails: () => {
+    throw new HandlerFailed();
+  },
+};
 
 function given(answers, calls) {
   if (answers === "none") return [];
@@ -166,7 +179,7 @@ class Scenario {
     const name = call.tool_choice?.function;
     if (name) options.toolChoice = { type: "function", function: { name } };
     if (call.tools) options.tools = call.tools.map((one) => (typeof one === "string" ? this.table.tools[one] : one));
-    if (call.handler) options.toolHandler = sunny;
+    if (call.handler) options.toolHandler = HANDLERS[call.handler];
     if (call.session) options.sessionId = this.sessions[call.session] ??= randomUUID();
     if ("cancel_after_ms" in call) {
       const controller = new AbortController();

@@ -56,6 +56,9 @@ class _Listener(ThreadingHTTPServer):
     allow_reuse_address = True
     faults: Faults
 
+    def handle_error(self, *_: Any) -> None:
+        """A client that hangs up is none."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

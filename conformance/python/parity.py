@@ -17,6 +17,12 @@ import noukai_sdk as sdk
 from noukai_sdk import AsyncNoukai, replay_scope
 
 CLIENT = "python"
+
+
+class HandlerFailed(Exception):
+    """What a tool handler of the caller raises."""
+
+
 KINDS = {
     sdk.APITimeoutError: "Timeout",
     sdk.APIConnectionError: "Connection",
@@ -31,6 +37,7 @@ KINDS = {
     sdk.ReplayLeftoverError: "ReplayLeftover",
     sdk.ReplayNoSnapshotsError: "ReplayUnavailable",
     sdk.ReplayDisabledError: "ReplayDisabled",
+    HandlerFailed: "ToolHandler",
     asyncio.CancelledError: "Cancelled",
     ValueError: "InvalidValue",
 }
@@ -40,6 +47,13 @@ OPTIONS += ["max_tool_rounds", "trace", "version", "run_remaining"]
 
 def sunny(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"role": "tool", "toolCallId": call["id"], "content": "sunny"} for call in calls]
+
+
+def fails(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    raise HandlerFailed
+
+
+HANDLERS = {True: sunny, "none": lambda calls: [], "fails": fails}
 
 
 def given(answers: str, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -171,7 +185,7 @@ class Scenario:
         if "tools" in call:
             options["tools"] = [self.table["tools"][t] if isinstance(t, str) else t for t in call["tools"]]
         if call.get("handler"):
-            options["tool_handler"] = sunny
+            options["tool_handler"] = HANDLERS[call["handler"]]
         if "timeout_ms" in call:
             options["timeout"] = call["timeout_ms"] / 1000
         if "session" in call:

@@ -96,8 +96,10 @@ macro_rules! tool_options {
         if let Some(choice) = crate::call::tool_choice(call) {
             builder = builder.tool_choice(choice?);
         }
-        if crate::call::flag(call, "handler") {
-            builder = builder.tool_handler(async |calls: Vec<noukai::ToolCall>| crate::scenario::sunny(&calls));
+        if let Some(kind) = call.get("handler").cloned() {
+            builder = builder.tool_handler(move |calls: Vec<noukai::ToolCall>| {
+                std::future::ready(crate::scenario::handled(&kind, &calls))
+            });
         }
         if let Some(rounds) = crate::call::number(call, "max_tool_rounds") {
             builder = builder.max_tool_rounds(rounds);

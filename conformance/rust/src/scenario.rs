@@ -54,8 +54,17 @@ impl Place {
 }
 
 /// Answers every call.
-pub fn sunny(calls: &[ToolCall]) -> Vec<ToolResult> {
+fn sunny(calls: &[ToolCall]) -> Vec<ToolResult> {
     calls.iter().map(|call| call.answer("sunny")).collect()
+}
+
+/// A tool handler: answers each call with `sunny`, or none, or fails.
+pub fn handled(kind: &Value, calls: &[ToolCall]) -> std::result::Result<Vec<ToolResult>, &'static str> {
+    match kind.as_str() {
+        Some("fails") => Err("no weather today"),
+        Some("none") => Ok(Vec::new()),
+        _ => Ok(sunny(calls)),
+    }
 }
 
 /// The state of one scenario.
