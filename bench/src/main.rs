@@ -3,12 +3,14 @@
 //! One executable, three processes: `run` starts the others, makes the load and reports; `mock` is the model provider;
 //! `floor` is what the server is compared with. Everything stays on the loopback interface.
 
+mod caller;
 mod floor;
 mod load;
 mod measure;
 mod mock;
 mod noukai;
 mod output;
+mod peer;
 mod proc;
 mod report;
 mod serve;
@@ -50,6 +52,12 @@ enum Role {
         #[arg(long)]
         provider: String,
     },
+    /// Serve what the clients call until stdin ends.
+    #[command(hide = true)]
+    Peer,
+    /// Call the peer with one client.
+    #[command(hide = true)]
+    Caller(caller::Options),
 }
 
 fn main() -> ExitCode {
@@ -76,6 +84,10 @@ fn run(role: Role) -> Result<()> {
             let router = floor::router(&provider)?;
             Builder::new_multi_thread().enable_all().build()?.block_on(serve::until_stdin_ends(router))
         }
+        Role::Peer => {
+            Builder::new_current_thread().enable_all().build()?.block_on(serve::until_stdin_ends(peer::router()))
+        }
+        Role::Caller(options) => Builder::new_current_thread().enable_all().build()?.block_on(caller::run(&options)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is measured, in which order, with which effort.
 
+mod client;
 mod in_flight;
 mod jobs;
 mod memory;
@@ -52,6 +53,8 @@ pub struct Options {
 pub enum Part {
     /// SQLite beside PostgreSQL with one node and with two: calls and jobs.
     Postgres,
+    /// The Rust client beside a bare HTTP client that makes the same calls.
+    Client,
 }
 
 /// How long and how often.
@@ -101,7 +104,11 @@ pub async fn run(options: &Options) -> Result<()> {
     let installation =
         Installation { binary: options.noukai.clone(), flows: options.flows.clone(), scratch: options.scratch.clone() };
     let mut report = Report::default();
-    let version = if options.floor_only { "floor only".to_owned() } else { installation.version() };
+    let version = match options.only {
+        _ if options.floor_only => "floor only".to_owned(),
+        Some(Part::Client) => format!("noukai {}", env!("CARGO_PKG_VERSION")),
+        _ => installation.version(),
+    };
     let kind = if options.quick { " A quick run: rounds too short to compare." } else { "" };
     report.paragraph(&format!("{version}; {}.{kind}", proc::machine()));
     if options.floor_only {
@@ -109,11 +116,17 @@ pub async fn run(options: &Options) -> Result<()> {
     } else if options.only == Some(Part::Postgres) {
         let pair = Pair::start(Duration::ZERO)?;
         postgres::measure(&installation, &pair, effort, &mut report).await?;
+    } else if options.only == Some(Part::Client) {
+        client::measure(effort, &mut report)?;
     } else {
         measure_server(&installation, effort, &mut report).await?;
     }
     output::line(report.text());
-    let part = if options.only == Some(Part::Postgres) { "bench postgres" } else { "bench" };
+    let part = match options.only {
+        Some(Part::Postgres) => "bench postgres",
+        Some(Part::Client) => "bench client",
+        None => "bench",
+    };
     options.out.as_deref().map_or(Ok(()), |path| report.write(path, part))
 }
 

@@ -21,14 +21,15 @@ pub struct Options {
     /// Measure the bare handlers alone; needs no noukai binary.
     #[arg(long)]
     floor_only: bool,
-    /// Measure this part alone: `postgres`.
+    /// Measure this part alone: `postgres` or `client`.
     #[arg(long, value_name = "PART")]
     only: Option<String>,
 }
 
 /// Builds in release and hands over.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    build(workspace, options.floor_only)?;
+    // Neither looks at the server.
+    build(workspace, options.floor_only || options.only.as_deref() == Some("client"))?;
     let mut command = Command::new(workspace.binary("release", "noukai-bench"));
     command.current_dir(&workspace.root).arg("run");
     command.arg("--noukai").arg(workspace.binary("release", "noukai"));
@@ -51,8 +52,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
 /// One package at a time: built together they would share features, and the binary would not be the one that is
 /// released.
-fn build(workspace: &Workspace, floor_only: bool) -> Result<()> {
-    let packages: &[&str] = if floor_only { &["noukai-bench"] } else { &["noukai-bench", "noukai-cli"] };
+fn build(workspace: &Workspace, without_server: bool) -> Result<()> {
+    let packages: &[&str] = if without_server { &["noukai-bench"] } else { &["noukai-bench", "noukai-cli"] };
     for package in packages {
         process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", package]))?;
     }

@@ -1,6 +1,6 @@
-//! Calls LLM flows on any [Noukai](https://github.com/noukai/noukai) server: in one request, step by step over
-//! server-sent events, or as a queued job.
-#![doc = ""]
+//! The client for Rust programs: the README below, then the surface. Owns no state beyond one pooled HTTP client.
+//!
+#![doc = include_str!("../README.md")]
 
 #[cfg(feature = "blocking")]
 pub mod blocking;

@@ -87,7 +87,7 @@ const RULES: &[Rule] = &[
     // What tests stand on knows nothing of what is tested.
     Rule { package: "noukai-testbed", ours: &[], others: Others::Any, tests: &[] },
     // The tools: they look at the house from outside.
-    Rule { package: "noukai-bench", ours: &["noukai-testbed"], others: Others::Any, tests: &[] },
+    Rule { package: "noukai-bench", ours: &["noukai", "noukai-testbed"], others: Others::Any, tests: &[] },
     Rule { package: "noukai-chaos", ours: &["noukai-testbed"], others: Others::Any, tests: &[] },
     Rule { package: "noukai-parity", ours: &["noukai"], others: Others::Any, tests: &[] },
     Rule { package: "xtask", ours: &["noukai-api", "noukai-testbed"], others: Others::Any, tests: &[] },
