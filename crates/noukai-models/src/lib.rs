@@ -15,6 +15,7 @@ mod money;
 mod openai;
 mod presets;
 mod provider;
+mod refresh;
 mod router;
 mod secret;
 mod wire;
@@ -28,6 +29,7 @@ pub use egress::{Egress, EgressError, Target};
 pub use money::decimal_text;
 pub use presets::{Dialect, PRESETS, Preset, preset};
 pub use provider::{BreakerConfig, Provider, ProviderConfig, ProviderError};
+pub use refresh::Listed;
 pub use router::Models;
 pub use secret::Secret;
 

@@ -9,6 +9,7 @@ mod config;
 mod failpoints;
 mod http;
 mod jobs;
+mod models;
 mod server;
 
 pub use app::{
@@ -17,4 +18,7 @@ pub use app::{
 };
 pub use config::{Config, ConfigError, DatabaseConfig, ModelsConfig, Overrides};
 pub use http::document as openapi_document;
+pub use models::{Refreshed, known_models, refresh_models};
+pub use noukai_models::KnownModel;
+pub use rust_decimal::Decimal;
 pub use server::{Role, Server, StartError};

@@ -10,6 +10,7 @@ mod job;
 mod key;
 mod login;
 mod man;
+mod models;
 mod openapi;
 mod profile;
 mod promote;
@@ -48,6 +49,7 @@ pub enum Command {
     Key(key::Args),
     Publish(publish::Args),
     Promote(promote::Args),
+    Models(models::Args),
     Config(config::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
@@ -78,6 +80,7 @@ impl Command {
             Self::Key(args) => key::run(args).await,
             Self::Publish(args) => publish::run(args).await,
             Self::Promote(args) => promote::run(args).await,
+            Self::Models(args) => models::run(args).await,
             Self::Config(args) => config::run(args).await,
             Self::Openapi(args) => openapi::run(args).await,
             Self::Completions(args) => completions::run(args).await,

@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod dev;
 mod model;
+mod models;
 mod nodes;
 mod profiles;
 mod recovery;

@@ -163,6 +163,11 @@ impl Egress {
         self.call(target, Method::POST, uri, timeout)
     }
 
+    /// Starts a GET of an address of the target's, as [`Egress::post`].
+    pub(crate) fn get(&self, target: &Target, uri: Uri, timeout: Duration) -> Call {
+        self.call(target, Method::GET, uri, timeout)
+    }
+
     fn call(&self, target: &Target, method: Method, uri: Uri, timeout: Duration) -> Call {
         let mut request = Request::new(Full::default());
         (*request.method_mut(), *request.uri_mut()) = (method, uri);
