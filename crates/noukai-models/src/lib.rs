@@ -16,6 +16,7 @@ mod openai;
 mod presets;
 mod probe;
 mod provider;
+mod refresh;
 mod router;
 mod secret;
 mod wire;
@@ -30,6 +31,7 @@ pub use money::decimal_text;
 pub use presets::{Dialect, PRESETS, Preset, preset};
 pub use probe::{Probe, probe};
 pub use provider::{BreakerConfig, Provider, ProviderConfig, ProviderError};
+pub use refresh::Listed;
 pub use router::Models;
 pub use secret::Secret;
 

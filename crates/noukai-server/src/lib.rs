@@ -11,6 +11,7 @@ mod failpoints;
 mod http;
 mod jobs;
 mod maintenance;
+mod models;
 mod server;
 
 pub use app::{
@@ -21,4 +22,7 @@ pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, ModelsConfig, 
 pub use doctor::{Check, Health, doctor};
 pub use http::document as openapi_document;
 pub use maintenance::{SchemaState, back_up, migrate, schema};
-pub use server::{Metered, Role, Server, StartError, catalogue, code_runner, is_worker, worker_main};
+pub use models::{Refreshed, known_models, refresh_models};
+pub use noukai_models::KnownModel;
+pub use rust_decimal::Decimal;
+pub use server::{Metered, Role, Server, StartError, code_runner, is_worker, worker_main};

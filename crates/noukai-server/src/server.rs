@@ -9,8 +9,7 @@ use std::{
     time::Duration,
 };
 
-use noukai_engine::{Code, Model, SystemClock};
-use noukai_models::{Catalogue, Egress, Models, Provider, ProviderConfig};
+use noukai_engine::{Code, SystemClock};
 pub use noukai_sandbox::{Metered, is_worker, worker_main};
 use noukai_sandbox::{Sandbox, Settings};
 use noukai_store::{Durability, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
@@ -26,8 +25,6 @@ use crate::{
 
 /// The database's file in the data directory.
 const DATABASE: &str = "noukai.db";
-/// Models and prices as `noukai models refresh` fetched them, in the data directory.
-pub const FETCHED_MODELS: &str = "models.json";
 /// Held by the one server that owns the data directory.
 const LOCK: &str = "noukai.lock";
 /// Writes that may wait for a commit.
@@ -87,7 +84,7 @@ impl App {
         let store = open_store(config).await?;
         #[cfg(feature = "failpoints")]
         let store = with_failpoint(store, config)?;
-        let model = models(config)?;
+        let model = crate::models::model(config)?;
         let app = Self::new(Parts {
             store,
             model,
@@ -132,31 +129,6 @@ fn with_failpoint(store: Arc<dyn Store>, config: &Config) -> Result<Arc<dyn Stor
     let Some(text) = &config.failpoint else { return Ok(store) };
     let point = text.parse().map_err(StartError)?;
     Ok(Arc::new(crate::failpoints::FailingStore::over(store, point)))
-}
-
-fn models(config: &Config) -> Result<Arc<dyn Model>, StartError> {
-    let wrong = |error: &dyn fmt::Display| StartError(format!("models: {error}"));
-    let settings = &config.models;
-    let egress = Egress::allowing(&settings.allow).map_err(|error| wrong(&error))?;
-    let catalogue = Arc::new(catalogue(config)?);
-    let new = |provider: &ProviderConfig| Provider::new(provider.clone(), egress.clone(), catalogue.clone());
-    let providers = settings.providers.iter().map(new).collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))?;
-    Ok(Arc::new(Models::new(providers, settings.default_model.clone(), catalogue)))
-}
-
-/// What is known of models: built in, then what was fetched, then the operator's own file.
-///
-/// # Errors
-/// A file that cannot be read or is none.
-pub fn catalogue(config: &Config) -> Result<Catalogue, StartError> {
-    let mut catalogue = Catalogue::built_in();
-    let fetched = Some(config.data.join(FETCHED_MODELS)).filter(|path| path.is_file());
-    for path in fetched.iter().chain(&config.models.file) {
-        let wrong = |error: &dyn fmt::Display| StartError(format!("the models in {}: {error}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-        catalogue.add(&text).map_err(|error| wrong(&error))?;
-    }
-    Ok(catalogue)
 }
 
 /// What a server is there for.

@@ -14,6 +14,7 @@ mod key;
 mod login;
 mod man;
 mod migrate;
+mod models;
 mod openapi;
 mod profile;
 mod promote;
@@ -56,6 +57,7 @@ pub enum Command {
     Doctor(doctor::Args),
     Publish(publish::Args),
     Promote(promote::Args),
+    Models(models::Args),
     Config(config::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
@@ -90,6 +92,7 @@ impl Command {
             Self::Doctor(args) => doctor::run(args).await,
             Self::Publish(args) => publish::run(args).await,
             Self::Promote(args) => promote::run(args).await,
+            Self::Models(args) => models::run(args).await,
             Self::Config(args) => config::run(args).await,
             Self::Openapi(args) => openapi::run(args).await,
             Self::Completions(args) => completions::run(args).await,

@@ -8,6 +8,7 @@ mod commands;
 mod demo;
 mod dev;
 mod model;
+mod models;
 mod nodes;
 mod profiles;
 mod recovery;

@@ -59,7 +59,8 @@ impl Folder {
     /// A command in this folder, untouched by the environment of the tests.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_noukai"));
-        let foreign = |name: &str| name.starts_with("NOUKAI_") || name.starts_with("OPEN");
+        let foreign =
+            |name: &str| name.starts_with("NOUKAI_") || name.starts_with("OPEN") || name.ends_with("_API_KEY");
         let names = std::env::vars().map(|(name, _)| name).filter(|name| foreign(name));
         names.for_each(|name| {
             command.env_remove(name);

@@ -163,7 +163,7 @@ impl Egress {
         self.call(target, Method::POST, uri, timeout)
     }
 
-    /// Starts a GET, likewise.
+    /// Starts a GET of an address of the target's, as [`Egress::post`].
     pub(crate) fn get(&self, target: &Target, uri: Uri, timeout: Duration) -> Call {
         self.call(target, Method::GET, uri, timeout)
     }

@@ -31,9 +31,10 @@ use crate::{
     anthropic::Anthropic,
     call_id::new_call_id,
     catalogue::Catalogue,
-    egress::Answer,
+    egress::{Answer, Call},
     gemini::Gemini,
     openai::{self, OpenAi},
+    refresh::{self, Listed},
     router::shown,
     wire::{ByTool, Fault, Incoming, Outgoing, Reply, Wire, clean, read, refusal},
 };
@@ -110,11 +111,44 @@ impl Provider {
         end.map(|reply| ModelReply { hedged, ..reply })
     }
 
+    /// The models it lists, with the prices it states. `date` is today's, for whoever reads the prices later.
+    ///
+    /// # Errors
+    /// A provider that cannot be reached, refuses, or lists its models in another form.
+    pub async fn list(&self, date: &str) -> Result<Listed, ModelError> {
+        let Some(key) = self.keys.take() else { return Err(self.no_key()) };
+        let source = format!("{}, {}", self.config.name, self.config.base_url);
+        let listed = async {
+            let uri = self.target.uri("/models").ok_or_else(|| Fault::invalid("the base URL takes no path"))?;
+            let call = self.with_key(self.egress.get(&self.target, uri, refresh::TIMEOUT), &key);
+            let answer = call.send().await.map_err(Fault::broken)?;
+            if !answer.status().is_success() {
+                return Err(refusal(answer).await);
+            }
+            refresh::read(answer, date, &source).await
+        };
+        listed.await.map_err(|fault| self.error(fault, key.secret()))
+    }
+
+    fn no_key(&self) -> ModelError {
+        self.error(Fault::new(ModelErrorKind::KeyRejected, "no key is configured"), "")
+    }
+
+    fn with_key(&self, mut call: Call, key: &Key) -> Call {
+        if let Some(value) = &key.header {
+            call = call.header(self.key_header.clone(), value.clone());
+        }
+        for (name, value) in self.wire.headers() {
+            call = call.header(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        call
+    }
+
     async fn once(&self, request: &ModelRequest, deltas: Option<&dyn DeltaSink>) -> Result<ModelReply, ModelError> {
         let _place = self.place().await;
         self.breaker.admit().map_err(|wait| self.set_aside(wait))?;
         let Some(key) = self.keys.take() else {
-            return Err(self.error(Fault::new(ModelErrorKind::KeyRejected, "no key is configured"), ""));
+            return Err(self.no_key());
         };
         match self.call(request, deltas, &key).await {
             Ok(reply) => {
@@ -170,13 +204,7 @@ impl Provider {
         let body = self.wire.body(&Outgoing { request, model: &model, max_output, stream })?;
         let uri = self.endpoint.clone().or_else(|| self.target.uri(&self.wire.path(&model, stream)));
         let uri = uri.ok_or_else(|| Fault::new(ModelErrorKind::Refused, "the model's name fits in no URL"))?;
-        let mut call = self.egress.post(&self.target, uri, self.config.timeout);
-        if let Some(value) = &key.header {
-            call = call.header(self.key_header.clone(), value.clone());
-        }
-        for (name, value) in self.wire.headers() {
-            call = call.header(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
+        let call = self.with_key(self.egress.post(&self.target, uri, self.config.timeout), key);
         let call = call.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
         let sent = call.send();
         let sent = match self.config.first_token.filter(|_| stream) {
