@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
@@ -12,7 +12,7 @@ use crate::client::{Client, PATIENCE};
 use crate::errand::{Errand, Told};
 use crate::facts::Facts;
 use crate::mock::Mock;
-use crate::setup::Setup;
+use crate::setup::{Data, Setup};
 use crate::site::{self, Site};
 use crate::stored;
 use crate::tally::Tally;
@@ -119,10 +119,20 @@ impl Case {
         }
     }
 
-    /// Kills the server, and notes what was stored by then.
+    /// Kills the server, all of it, and notes what was stored by then.
     pub fn kill(&self) -> Result<()> {
         self.site.kill()?;
         self.died()
+    }
+
+    /// Kills the server, or one of several; what is dead then starts again.
+    pub async fn strike(&self, choices: &mut Choices) -> Result<()> {
+        let struck = self.site.strike(choices)?;
+        self.died()?;
+        for role in struck {
+            self.site.start_as(role).await?;
+        }
+        Ok(())
     }
 
     /// The server is dead: notes what was stored by then.
@@ -137,11 +147,19 @@ impl Case {
         self.died()
     }
 
-    /// Notes what is stored, while no server runs.
+    /// Notes what is stored.
     pub fn note_stored(&self) -> Result<()> {
-        let stored = stored::read(&self.site.data)?;
+        let stored = stored::read(&self.setup, &self.site.data)?;
         self.tally.count(|counts| counts.facts += stored.results.len() as u64);
         self.facts.note_stored(stored, self.mock.count());
+        Ok(())
+    }
+
+    /// Runs statements on the case's database, where that is PostgreSQL's.
+    pub fn sql(&self, statements: &str) -> Result<()> {
+        if let (Data::Database { name, .. }, Some(postgres)) = (&self.site.data, &self.setup.postgres) {
+            postgres.sql(name, statements).context("cannot reach the database")?;
+        }
         Ok(())
     }
 
@@ -149,9 +167,9 @@ impl Case {
     pub fn verdict(&self) -> Verdict {
         let violations = self.violations.lock().clone();
         if violations.is_empty() {
-            // What cannot be removed is removed with the folder at the next start.
-            let _ = std::fs::remove_dir_all(&self.site.data);
-            let _ = std::fs::remove_file(site::log_of(&self.site.data));
+            self.setup.drop_data(&self.site.data);
+            let _ = std::fs::remove_dir_all(&self.site.folder);
+            let _ = std::fs::remove_file(site::log_of(&self.site.folder));
         }
         Verdict { name: self.name.clone(), tally: self.tally.clone(), violations }
     }

@@ -14,8 +14,8 @@ const SHOWN: usize = 5;
 
 /// The results so far.
 pub struct Report {
+    again: String,
     seed: u64,
-    kills: u32,
     planned: usize,
     scenarios: BTreeMap<String, Row>,
     start: Instant,
@@ -32,10 +32,10 @@ struct Row {
 }
 
 impl Report {
-    /// Nothing yet.
-    pub fn new(seed: u64, kills: u32, planned: usize) -> Self {
+    /// Nothing yet. `again` is the command that runs a case again, but for its name.
+    pub fn new(again: String, seed: u64, planned: usize) -> Self {
         let now = Instant::now();
-        Self { seed, kills, planned, scenarios: BTreeMap::new(), start: now, said: now }
+        Self { again, seed, planned, scenarios: BTreeMap::new(), start: now, said: now }
     }
 
     /// Takes a case in.
@@ -63,8 +63,7 @@ impl Report {
         if verdict.violations.len() > SHOWN {
             output::note(&format!("  and {} more", verdict.violations.len() - SHOWN));
         }
-        let (kills, seed) = (self.kills, self.seed);
-        output::note(&format!("  again: cargo xtask chaos --kills {kills} --seed {seed} --only {}", verdict.name));
+        output::note(&format!("  again: {} --only {}", self.again, verdict.name));
     }
 
     fn progress(&self) -> String {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use futures::StreamExt;
 
 use crate::output;
 use crate::report::Report;
 use crate::scenario::{self, Planned};
-use crate::setup::Setup;
+use crate::setup::{Setup, Store};
 
 /// Kills the server, faults its store and its model, and checks that nothing is lost.
 #[derive(Parser)]
@@ -32,6 +32,9 @@ pub struct Options {
     /// Decides every choice.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// The store under test.
+    #[arg(long, value_enum, default_value_t = Store::Sqlite)]
+    store: Store,
     /// Only the cases of a scenario (`kill`), or one of them (`kill:17`); may be given more than once.
     #[arg(long, value_name = "CASE")]
     only: Vec<String>,
@@ -49,28 +52,38 @@ pub fn run(options: &Options) -> Result<bool> {
 async fn run_all(options: &Options) -> Result<bool> {
     let setup = prepare(options).await?;
     let cases: Vec<Planned> =
-        scenario::all(options.kills).into_iter().filter(|case| is_wanted(options, case)).collect();
+        scenario::all(options.kills, options.store).into_iter().filter(|case| is_wanted(options, case)).collect();
     output::note(&format!("chaos: {} cases, seed {}", cases.len(), options.seed));
-    let mut report = Report::new(options.seed, options.kills, cases.len());
-    let runs = cases.into_iter().map(|case| {
-        let setup = setup.clone();
-        async move {
-            let start = Instant::now();
-            ((case.run)(setup).await, start.elapsed())
+    let mut report = Report::new(again(options), options.seed, cases.len());
+    let (alone, together): (Vec<Planned>, Vec<Planned>) = cases.into_iter().partition(|case| case.alone);
+    for (cases, at_once) in [(together, options.at_once.max(1)), (alone, 1)] {
+        let runs = cases.into_iter().map(|case| {
+            let setup = setup.clone();
+            async move {
+                let start = Instant::now();
+                ((case.run)(setup).await, start.elapsed())
+            }
+        });
+        let mut runs = futures::stream::iter(runs).buffer_unordered(at_once);
+        while let Some((verdict, took)) = runs.next().await {
+            report.add(&verdict, took);
         }
-    });
-    let mut runs = futures::stream::iter(runs).buffer_unordered(options.at_once.max(1));
-    while let Some((verdict, took)) = runs.next().await {
-        report.add(&verdict, took);
     }
     Ok(report.sum_up())
 }
 
 async fn prepare(options: &Options) -> Result<Arc<Setup>> {
     let (binary, flows) = (std::path::absolute(&options.noukai)?, std::path::absolute(&options.flows)?);
-    let (scratch, seed) = (std::path::absolute(&options.scratch)?, options.seed);
-    let prepared = tokio::task::spawn_blocking(move || Setup::prepare(binary, flows, scratch, seed)).await?;
+    let (scratch, seed, store) = (std::path::absolute(&options.scratch)?, options.seed, options.store);
+    let prepared = tokio::task::spawn_blocking(move || Setup::prepare(binary, flows, scratch, seed, store)).await?;
     Ok(Arc::new(prepared.context("cannot prepare the first data")?))
+}
+
+/// How a case of this run is run again.
+fn again(options: &Options) -> String {
+    let store = options.store.to_possible_value();
+    let store = store.as_ref().map_or("", |value| value.get_name());
+    format!("cargo xtask chaos --kills {} --seed {} --store {store}", options.kills, options.seed)
 }
 
 fn is_wanted(options: &Options, case: &Planned) -> bool {

@@ -1,13 +1,15 @@
-//! What the database holds, read behind the server's back while it is dead.
+//! What the database holds, read behind the server's back: on SQLite while it is dead, on PostgreSQL at any time.
 //!
-//! Reads a copy: the first to open the files after a crash mends them, and that is to be the server.
+//! On SQLite a copy is read: the first to open the files after a crash mends them, and that is to be the server.
 
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rusqlite::Connection;
 use serde_json::Value;
+
+use crate::setup::{Data, Setup};
 
 /// What is stored.
 #[derive(Debug, Default)]
@@ -45,8 +47,36 @@ const RESULTS: &str = "SELECT r.session_id, e.payload FROM run_events e JOIN run
 
 const ENDED: &str = "SELECT lower(hex(id)), status, trigger_type FROM runs WHERE completed_at IS NOT NULL";
 
+/// The same in PostgreSQL's words, as JSON.
+const ALL: &str = "SELECT json_build_object(
+    'results', (SELECT coalesce(json_agg(json_build_array(r.session_id, e.payload)), '[]') FROM run_events e
+        JOIN runs r ON r.id = e.run_id WHERE e.kind = 'completed' AND r.session_id IS NOT NULL),
+    'ended', (SELECT coalesce(json_agg(json_build_array(replace(id::text, '-', ''), status, trigger_type)), '[]')
+        FROM runs WHERE completed_at IS NOT NULL))";
+
 /// Reads it.
-pub fn read(data: &Path) -> Result<Stored> {
+pub fn read(setup: &Setup, data: &Data) -> Result<Stored> {
+    match (data, &setup.postgres) {
+        (Data::Directory(folder), _) => read_file(folder),
+        (Data::Database { name, .. }, Some(postgres)) => {
+            let text = postgres.sql(name, ALL).context("cannot ask the database what it holds")?;
+            Ok(of_json(&serde_json::from_str(&text).context("the database's answer is no JSON")?))
+        }
+        (Data::Database { .. }, None) => bail!("a database without a cluster"),
+    }
+}
+
+fn of_json(all: &Value) -> Stored {
+    let rows = |name: &str| all[name].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let ended = |row: &Value| EndedRun { id: text(&row[0]), status: text(&row[1]), trigger: text(&row[2]) };
+    Stored {
+        results: rows("results").iter().map(|row| result(text(&row[0]), &text(&row[1]))).collect(),
+        ended: rows("ended").iter().map(ended).collect(),
+    }
+}
+
+fn read_file(data: &Path) -> Result<Stored> {
     let copy = data.join("copy");
     fs::create_dir_all(&copy).context("cannot make a folder for the copy")?;
     for name in ["noukai.db", "noukai.db-wal"] {

@@ -18,6 +18,9 @@ pub struct Options {
     /// Decides every choice: the same seed, the same cases.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// The store under test: one server on SQLite, or three on a private PostgreSQL.
+    #[arg(long, value_parser = ["sqlite", "postgres"], default_value = "sqlite")]
+    store: String,
     /// Only the cases of a scenario (`kill`), or one of them (`kill:17`); may be given more than once.
     #[arg(long, value_name = "CASE")]
     only: Vec<String>,
@@ -35,6 +38,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     command.arg("--noukai").arg(server).arg("--flows").arg(workspace.root.join("chaos/flows"));
     command.arg("--scratch").arg(workspace.target.join("chaos/data"));
     command.args(["--kills", &options.kills.to_string(), "--seed", &options.seed.to_string()]);
+    command.args(["--store", &options.store]);
     command.args(["--at-once", &options.at_once.to_string()]);
     for only in &options.only {
         command.args(["--only", only]);

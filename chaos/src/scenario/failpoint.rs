@@ -127,11 +127,7 @@ async fn runs(case: &Arc<Case>) -> Result<()> {
         }
     }
     // The last write of all may be what ended it.
-    if case.site.has_ended()? {
-        case.site.ended().await?;
-        return rise(case).await;
-    }
-    Ok(())
+    if case.site.bury()? { rise(case).await } else { Ok(()) }
 }
 
 /// All of them, as the process goes on.
@@ -148,8 +144,7 @@ async fn runs_on(case: &Arc<Case>) -> Result<()> {
 /// The process has died: it starts again, to live.
 async fn rise(case: &Case) -> Result<()> {
     case.died()?;
-    let _ = case.site.set_failpoint(None);
-    case.site.start().await
+    case.site.rise().await
 }
 
 /// Runs that hang in their second step, of every door.
@@ -186,7 +181,7 @@ async fn stop(case: &Arc<Case>) -> Result<()> {
     case.site.start().await?;
     let mut errands = hanging(case).await?;
     case.site.terminate()?;
-    case.site.ended().await?;
+    case.site.all_ended().await?;
     rise(case).await?;
     case.done(&mut errands).await;
     Ok(())

@@ -1,4 +1,5 @@
 //! `kill -9` at random moments under a mixed load: while runs begin, go on and end, and while the server starts again.
+//! Of several processes one is killed, now and then all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,13 +41,15 @@ async fn work(case: Arc<Case>, kills: u32) -> Result<()> {
             case.send(&mut errands, errand);
         }
         wait_for_moment(&case, &mut choices).await;
-        case.kill()?;
         left -= 1;
-        if left > 0 && choices.percent(25) {
+        if left > 0 && !case.site.is_shared() && choices.percent(25) {
+            case.kill()?;
             case.kill_at_start(Duration::from_millis(u64::from(choices.below(60)))).await?;
+            case.site.start().await?;
             left -= 1;
+        } else {
+            case.strike(&mut choices).await?;
         }
-        case.site.start().await?;
         round += 1;
     }
     case.done(&mut errands).await;

@@ -3,6 +3,7 @@
 pub mod failpoint;
 pub mod kill;
 pub mod model;
+pub mod postgres;
 pub mod store;
 pub mod stream;
 
@@ -11,25 +12,42 @@ use std::sync::Arc;
 use anyhow::Result;
 use futures::future::BoxFuture;
 
-use crate::case::{Case, Verdict};
+use crate::case::{Case, Errands, Verdict};
 use crate::check::{self, Allowed};
 use crate::choices::Choices;
 use crate::errand::{Cut, Errand, Wish};
-use crate::setup::Setup;
+use crate::setup::{Setup, Store};
 use crate::shape::Shape;
 
+/// Jobs come to their end all the same; a run whose caller waits may fail.
+const PASSING: Allowed = Allowed { failures: false, ..Allowed::FAULTS };
+/// Clients that set out at a time.
+const ERRANDS: u32 = 8;
+
 /// Every case of every scenario.
-pub fn all(kills: u32) -> Vec<Planned> {
-    [kill::cases(kills), failpoint::cases(), stream::cases(), store::cases(), model::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+pub fn all(kills: u32, store: Store) -> Vec<Planned> {
+    let faults = match store {
+        Store::Sqlite => store::cases(),
+        Store::Postgres => postgres::cases(),
+    };
+    [kill::cases(kills), failpoint::cases(), stream::cases(), faults, model::cases()].into_iter().flatten().collect()
+}
+
+/// Some clients set out.
+fn set_out(case: &Arc<Case>, errands: &mut Errands, part: &str) {
+    let mut choices = case.choices(part);
+    for number in 0..ERRANDS {
+        let errand = any_errand(&mut choices, format!("{part}{number}"));
+        case.send(errands, errand);
+    }
 }
 
 /// One case, ready to be run.
 pub struct Planned {
     /// Its name: the scenario, a colon, and which one of it.
     pub name: String,
+    /// Whether nothing else may run meanwhile.
+    pub alone: bool,
     /// Runs it.
     pub run: Box<dyn FnOnce(Arc<Setup>) -> BoxFuture<'static, Verdict> + Send>,
 }
@@ -43,7 +61,18 @@ impl Planned {
         F: 'static,
     {
         let title = name.clone();
-        Self { name, run: Box::new(move |setup| Box::pin(run(setup, title, (allowed, latency), work))) }
+        Self { name, alone: false, run: Box::new(move |setup| Box::pin(run(setup, title, (allowed, latency), work))) }
+    }
+}
+
+impl Planned {
+    /// A case during which nothing else may run.
+    pub fn alone<F, W>(name: String, allowed: Allowed, latency: u32, work: W) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+        W: FnOnce(Arc<Case>) -> F + Send + 'static,
+    {
+        Self { alone: true, ..Self::new(name, allowed, latency, work) }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Faults of the store while the server lives: the database locked by another process, the disk full. What was
-//! acknowledged is done once the fault has passed, and nothing that was stored is done twice.
+//! Faults of SQLite while the server lives: the database locked by another process, the disk full. What was acknowledged
+//! is done once the fault has passed, and nothing that was stored is done twice.
 
 use std::fs;
 use std::sync::Arc;
@@ -8,17 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rusqlite::Connection;
 
-use super::{Planned, any_errand};
+use super::{PASSING, Planned, set_out};
 use crate::case::{Case, Errands};
-use crate::check::Allowed;
 
 /// Most milliseconds that the model takes.
 const LATENCY: u32 = 12;
-/// Clients at work during the fault.
-const ERRANDS: u32 = 16;
-/// Jobs come to their end all the same; a run whose caller waits may fail.
-const PASSING: Allowed = Allowed { failures: false, ..Allowed::FAULTS };
-
 /// The cases.
 pub fn cases() -> Vec<Planned> {
     let mut cases = Vec::new();
@@ -37,22 +31,13 @@ pub fn cases() -> Vec<Planned> {
     cases
 }
 
-/// Clients set out, a few now and a few in the middle of what is to come.
-fn set_out(case: &Arc<Case>, errands: &mut Errands, part: &str) {
-    let mut choices = case.choices(part);
-    for number in 0..ERRANDS / 2 {
-        let errand = any_errand(&mut choices, format!("{part}{number}"));
-        case.send(errands, errand);
-    }
-}
-
 /// Another process holds the lock for writing.
 async fn locked(case: Arc<Case>, lasts: Duration) -> Result<()> {
     case.site.start().await?;
     let mut errands = Errands::new();
     set_out(&case, &mut errands, "before");
     tokio::time::sleep(Duration::from_millis(10)).await;
-    let other = Connection::open(case.site.data.join("noukai.db")).context("cannot open the database")?;
+    let other = Connection::open(case.site.folder.join("noukai.db")).context("cannot open the database")?;
     other.busy_timeout(Duration::from_secs(5)).context("cannot wait for the lock")?;
     other.execute_batch("BEGIN IMMEDIATE").context("cannot lock the database")?;
     set_out(&case, &mut errands, "during");
@@ -69,7 +54,7 @@ async fn full(case: Arc<Case>, room: u64, kills: bool) -> Result<()> {
     let mut errands = Errands::new();
     set_out(&case, &mut errands, "before");
     tokio::time::sleep(Duration::from_millis(10)).await;
-    let size = |name: &str| fs::metadata(case.site.data.join(name)).map_or(0, |data| data.len());
+    let size = |name: &str| fs::metadata(case.site.folder.join(name)).map_or(0, |data| data.len());
     case.site.bound_files(Some(size("noukai.db").max(size("noukai.db-wal")) + room))?;
     set_out(&case, &mut errands, "during");
     tokio::time::sleep(Duration::from_millis(400)).await;
