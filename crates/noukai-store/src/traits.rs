@@ -132,7 +132,7 @@ pub trait Runs: Send + Sync {
     ///
     /// [`StoreError::Conflict`], with nothing of the write stored: events that do not follow the last stored one,
     /// a status that the change may not come from, anything at all for a run that has ended or is missing, the
-    /// creation of a run that exists.
+    /// creation of a run that exists, another end than `cancelled` of a job whose cancellation was asked for.
     fn append(&self, write: RunWrite) -> Ticket;
 
     /// One run.

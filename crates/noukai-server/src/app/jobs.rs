@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use noukai_api::{ErrorCode, JobStatus, QueuePlace, QueueStatus, RunStatus, RunSummary, Scope, StepError};
 use noukai_engine::Failure;
 use noukai_models::decimal_text;
-use noukai_store::{Cancellation, ClaimedJob, JobRecord, Lease, Release, RunId, StoreError};
+use noukai_store::{Cancellation, ClaimedJob, JobRecord, Lease, Release, RunId, RunRecord, StoreError};
 use parking_lot::Mutex;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -75,26 +75,30 @@ impl App {
     pub async fn cancel_job(&self, caller: &Caller, flow: &str, id: &str) -> Result<JobStatus, AppError> {
         let id = job_id(id)?;
         let found = self.owned_job(caller, flow, id).await?;
-        let error = Failure::of_run(ErrorCode::Cancelled, "the job was cancelled").error;
-        let record = cancelled_record(error.clone());
-        let cancellation = Cancellation {
-            error: serde_json::to_string(&error).map_err(AppError::internal)?,
-            event_kind: record.kind(),
-            event_payload: Stored::text(record),
-            at: self.shared_now(),
-            keep_for_retry: self.keeps_for_retry(),
-        };
-        let job = self.store().cancel_job(caller.scope(), found.run.id, cancellation).await?;
+        let job = self.store().cancel_job(caller.scope(), found.run.id, self.cancellation()?).await?;
         self.inner.live.cancel(id);
         let job = job.ok_or_else(job_not_found)?;
         if job.run.status.is_final() {
             return Ok(status(job, self.now()));
         }
-        // A worker is at it; it stops at once if it runs here, at its next heartbeat elsewhere.
+        // A worker is at it; it stops at once if it runs here, in a moment elsewhere. The store takes no other end.
         Ok(JobStatus {
             status: RunStatus::Cancelled,
             error: Some("CANCELLED: the job was cancelled".into()),
             ..status(job, self.now())
+        })
+    }
+
+    /// How a job ends that is cancelled while nobody works on it.
+    fn cancellation(&self) -> Result<Cancellation, AppError> {
+        let error = Failure::of_run(ErrorCode::Cancelled, "the job was cancelled").error;
+        let record = cancelled_record(error.clone());
+        Ok(Cancellation {
+            error: serde_json::to_string(&error).map_err(AppError::internal)?,
+            event_kind: record.kind(),
+            event_payload: Stored::text(record),
+            at: self.shared_now(),
+            keep_for_retry: self.keeps_for_retry(),
         })
     }
 
@@ -124,7 +128,7 @@ impl App {
     /// Runs a claimed job to its end, from its last stored step. An error leaves it to the next claim, up to a limit.
     pub(crate) async fn run_job(&self, job: ClaimedJob) -> Result<(), AppError> {
         let id = job.run.id;
-        if self.is_poison(&job).await? {
+        if !job.cancel_requested && self.is_poison(&job).await? {
             let message = attempts::given_up(&job.faults, self.limits().job_attempts);
             let verdict =
                 Verdict { poison: true, lease: Some(job.lease), ..Verdict::new(ErrorCode::Interrupted, &message) };
@@ -145,12 +149,29 @@ impl App {
         match driven {
             Ok(Ended::GivenBack) => Ok(self.store().release_job(id, &lease, Release::Clean).await?),
             Ok(_) => Ok(()),
+            Err(_) if self.is_to_be_cancelled(&run).await? => self.cancel_held(&run, &lease).await,
             Err(error) if is_hopeless(&error) => {
                 let verdict = Verdict { lease: Some(lease), ..Verdict::new(error.code, &error.message) };
                 self.end_run(run, verdict).await
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn is_to_be_cancelled(&self, run: &RunRecord) -> Result<bool, AppError> {
+        Ok(self.store().job(run.project_id, run.id).await?.is_some_and(|job| job.cancel_requested))
+    }
+
+    /// Ends a job that came to another end than the one its caller was told of: that one was not stored.
+    async fn cancel_held(&self, run: &RunRecord, lease: &Lease) -> Result<(), AppError> {
+        if let Some(mut stored) = self.store().run(run.project_id, run.id).await? {
+            let history = self.history(&stored).await?;
+            let why = (ErrorCode::Cancelled, "cut off because the run ended");
+            self.close_dangling(&mut stored, &history, why, Some(lease.clone())).await?;
+        }
+        self.store().release_job(run.id, lease, Release::Clean).await?;
+        self.store().cancel_job(run.project_id, run.id, self.cancellation()?).await?;
+        Ok(())
     }
 
     /// Gives a job back after an error of ours, to be tried again a little later. Nothing else would: as long as the

@@ -3,7 +3,7 @@
 //! Owns every statement that moves a run on. Each row carries its guards: the tenant, the statuses it may come from, and
 //! the sequence number that the events must follow. A row whose guards do not hold is left out and harms no other.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use noukai_api::RunStatus;
 use tokio_postgres::Row;
@@ -19,7 +19,7 @@ use super::{
 use crate::{NewRun, RunChange, RunFinish, RunId, RunWrite, StoreError};
 
 /// Locked in order, so that two groups never wait for each other.
-const HELD: &str = "SELECT j.run_id FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) \
+const HELD: &str = "SELECT j.run_id, j.cancel_requested_at IS NOT NULL FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) \
     AS w(id, project_id, owner, claim) JOIN jobs j ON j.run_id = w.id AND j.project_id = w.project_id \
     AND j.lease_owner = w.owner AND j.claims = w.claim AND j.finished_at IS NULL \
     ORDER BY j.run_id FOR NO KEY UPDATE OF j";
@@ -169,8 +169,9 @@ const fn is_empty(write: &RunWrite) -> bool {
     write.create.is_none() && write.change.is_none() && write.events.is_empty()
 }
 
-/// The runs among the fenced writes whose lease is still the writer's; locked until the transaction ends.
-async fn held(tx: &Tx, writes: &[RunWrite]) -> Result<HashSet<Uuid>, Fault> {
+/// The runs among the fenced writes whose lease is still the writer's, and whether their cancellation was asked for;
+/// locked until the transaction ends.
+async fn held(tx: &Tx, writes: &[RunWrite]) -> Result<HashMap<Uuid, bool>, Fault> {
     let (mut ids, mut projects, mut owners, mut claims) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for write in writes {
         let Some(lease) = &write.fence else { continue };
@@ -180,17 +181,17 @@ async fn held(tx: &Tx, writes: &[RunWrite]) -> Result<HashSet<Uuid>, Fault> {
         claims.push(i64::from(lease.claim));
     }
     if ids.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(HashMap::new());
     }
     let rows = tx.query(HELD, &[&ids, &projects, &owners, &claims]).await?;
-    rows.iter().map(|row| get(row, 0)).collect()
+    rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
 }
 
 /// The rows of one group's statements.
 #[derive(Default)]
 struct Group<'w> {
-    /// Fenced runs whose lease is still the writer's.
-    held: HashSet<Uuid>,
+    /// Fenced runs whose lease is still the writer's, and whether their cancellation was asked for.
+    held: HashMap<Uuid, bool>,
     queues: Queues,
     created: Created<'w>,
     moves: Moves<'w>,
@@ -199,8 +200,11 @@ struct Group<'w> {
 impl<'w> Group<'w> {
     /// Plans a write, as far as it can be told without the database whether it may be.
     fn add(&mut self, write: &'w RunWrite) -> Result<(), StoreError> {
-        if write.fence.is_some() && !self.held.contains(&write.run_id.0) {
-            return Err(StoreError::Fenced);
+        if write.fence.is_some() {
+            let is_cancelled = self.held.get(&write.run_id.0).ok_or(StoreError::Fenced)?;
+            if *is_cancelled && write.ends_otherwise_than_cancelled() {
+                return Err(conflict(write, "its caller was told that it is cancelled"));
+            }
         }
         if write.events.windows(2).any(|pair| pair[1].seq != pair[0].seq + 1) {
             return Err(conflict(write, "the events of one write have a gap"));

@@ -199,6 +199,13 @@ pub struct RunWrite {
     pub fence: Option<Lease>,
 }
 
+impl RunWrite {
+    /// Whether it ends its run, and not as cancelled.
+    pub(crate) fn ends_otherwise_than_cancelled(&self) -> bool {
+        matches!(&self.change, Some(RunChange::Finished(finish)) if finish.status != RunStatus::Cancelled)
+    }
+}
+
 /// A change of a run's status.
 #[derive(Debug, Clone)]
 pub enum RunChange {

@@ -32,7 +32,7 @@ const MARK_RETRIED: &str = "UPDATE jobs SET retried_by = $1, kept_at = NULL \
 
 const INSERT_EVENT: &str = "INSERT INTO run_events (run_id, seq, kind, payload, state) VALUES ($1, $2, $3, $4, $5)";
 
-const HOLDS_LEASE: &str = "SELECT 1 FROM jobs \
+const HOLDS_LEASE: &str = "SELECT cancel_requested_at IS NOT NULL FROM jobs \
     WHERE run_id = $1 AND project_id = $2 AND lease_owner = $3 AND claims = $4 AND finished_at IS NULL";
 
 /// Not `IN`: of a list of three, SQLite makes a table each time.
@@ -137,13 +137,13 @@ fn first_steps(write: &RunWrite) -> Result<i64, StoreError> {
 }
 
 fn check_lease(db: &Connection, write: &RunWrite, lease: &Lease) -> Result<(), StoreError> {
-    let held = db.prepare_cached(HOLDS_LEASE)?.exists(params![
-        write.run_id.0,
-        write.project_id.0,
-        lease.owner,
-        lease.claim
-    ])?;
-    if held { Ok(()) } else { Err(StoreError::Fenced) }
+    let row = params![write.run_id.0, write.project_id.0, lease.owner, lease.claim];
+    let held: Option<bool> = db.prepare_cached(HOLDS_LEASE)?.query_row(row, |row| row.get(0)).optional()?;
+    let is_cancelled = held.ok_or(StoreError::Fenced)?;
+    if is_cancelled && write.ends_otherwise_than_cancelled() {
+        return Err(StoreError::Conflict(format!("run {}: its caller was told that it is cancelled", write.run_id)));
+    }
+    Ok(())
 }
 
 fn create(db: &Connection, effects: &mut Effects, write: &RunWrite, new: &NewRun) -> Result<(), StoreError> {

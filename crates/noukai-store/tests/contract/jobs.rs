@@ -156,6 +156,10 @@ pub async fn cancelled_while_claimed(store: Shared) {
     let job = cancel(&store, demo, id, 110).await.unwrap();
     assert_eq!((job.run.status, job.cancel_requested, job.run.last_seq), (RunStatus::Running, true, 1));
     assert!(watch.has_changed().unwrap());
+    for end in [RunStatus::Completed, RunStatus::Failed] {
+        let other = store.append(write(demo, id).events(2..=2).ends(end).fenced(&lease)).stored().await;
+        assert!(is_conflict(&other), "{other:?}");
+    }
     let last = write(demo, id).events(2..=2).ends(RunStatus::Cancelled).fenced(&lease);
     store.append(last).stored().await.unwrap();
     assert_eq!(store.job(demo, id).await.unwrap().unwrap().run.status, RunStatus::Cancelled);
