@@ -2,6 +2,7 @@
 //!
 //! The only place that reads the environment.
 
+mod code;
 mod models;
 mod retention;
 
@@ -17,9 +18,10 @@ use noukai_api::{CaptureMode, Limits};
 use noukai_models::Secret;
 use serde::{Deserialize, Serialize};
 
-pub use self::models::ModelsConfig;
+use self::code::FileCode;
 use self::models::{FileEgress, FileModels, FileNamed, FileProvider};
 use self::retention::FileRetention;
+pub use self::{code::CodeConfig, models::ModelsConfig};
 use crate::app::Retention;
 
 const PORT: u16 = 8080;
@@ -28,8 +30,6 @@ const CONNECTIONS: usize = 16;
 /// Longer than a database takes to restart.
 const NODE_LEASE_SECONDS: u64 = 15;
 const CONNECTION_BOUNDS: std::ops::RangeInclusive<usize> = 4..=1000;
-const CODE_TIMEOUT_MS: u64 = 10_000;
-const CODE_MEMORY_MIB: u64 = 128;
 
 /// Everything a server needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -86,28 +86,6 @@ pub struct DatabaseConfig {
 impl Default for DatabaseConfig {
     fn default() -> Self {
         Self { url: None, connections: CONNECTIONS, survive_power_loss: false }
-    }
-}
-
-/// How code blocks are run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CodeConfig {
-    /// Whether they are. Flows with one are refused otherwise.
-    pub enabled: bool,
-    /// Processes at the same time; `None`: two per processor core.
-    pub workers: Option<usize>,
-    /// The longest that one call may run.
-    pub timeout: Duration,
-    /// Bytes that one call may hold.
-    pub memory_bytes: u64,
-    /// The binary that becomes a worker; `None`: this one.
-    pub program: Option<PathBuf>,
-}
-
-impl Default for CodeConfig {
-    fn default() -> Self {
-        let timeout = Duration::from_millis(CODE_TIMEOUT_MS);
-        Self { enabled: true, workers: None, timeout, memory_bytes: CODE_MEMORY_MIB << 20, program: None }
     }
 }
 
@@ -172,25 +150,12 @@ struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
     models_file: Option<PathBuf>,
     provider: FileProvider,
-    code: FileCode,
     retention: FileRetention,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     providers: BTreeMap<String, FileNamed>,
     egress: FileEgress,
+    code: FileCode,
     limits: toml::Table,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct FileCode {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    enabled: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    workers: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timeout_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory_mib: Option<u64>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -247,9 +212,9 @@ impl Config {
                 .or(file.data)
                 .unwrap_or_else(|| DATA.into()),
             database: database(file.database, env, flags.database)?,
-            code: code(&file.code, env)?,
             retention: file.retention.merge(env, limits.trace_retention_days)?,
             models,
+            code: file.code.merge(env)?,
             limits,
             capture: flags.capture.or(file.trace_capture),
             org: flags.org.or_else(|| env("NOUKAI_ORG")).or(file.org).unwrap_or_else(|| "local".to_owned()),
@@ -286,10 +251,6 @@ impl Config {
         if !CONNECTION_BOUNDS.contains(&self.database.connections) {
             return Err(ConfigError("`database.connections` must be between 4 and 1000".to_owned()));
         }
-        let code = &self.code;
-        if code.workers == Some(0) || code.timeout.is_zero() || code.memory_bytes == 0 {
-            return Err(ConfigError("`code`: workers, timeout_ms and memory_mib must be at least 1".to_owned()));
-        }
         for (name, limit) in
             [("job_attempts", self.limits.job_attempts), ("concurrent_jobs", self.limits.concurrent_jobs)]
         {
@@ -318,17 +279,12 @@ impl Config {
                 connections: Some(self.database.connections),
                 survive_power_loss: self.database.survive_power_loss,
             },
-            code: FileCode {
-                enabled: Some(self.code.enabled),
-                workers: self.code.workers,
-                timeout_ms: u64::try_from(self.code.timeout.as_millis()).ok(),
-                memory_mib: Some(self.code.memory_bytes >> 20),
-            },
             retention: FileRetention::of(&self.retention),
             models_file: models.models_file,
             provider: models.provider,
             providers: models.providers,
             egress: models.egress,
+            code: FileCode::of(&self.code),
             limits: toml::Table::try_from(snake(&self.limits)).unwrap_or_default(),
         };
         toml::to_string(&file).unwrap_or_else(|error| format!("# {error}\n"))
@@ -346,7 +302,7 @@ fn read_file(path: &Path) -> Result<File, ConfigError> {
 }
 
 fn number<T: std::str::FromStr>(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<Option<T>, ConfigError> {
-    let parse = |text: String| text.parse().map_err(|_| ConfigError(format!("{name}: `{text}` does not fit")));
+    let parse = |text: String| text.parse().map_err(|_| ConfigError(format!("{name}: `{text}` is no fitting number")));
     env(name).map(parse).transpose()
 }
 
@@ -390,19 +346,6 @@ fn database(
         url: url.map(Secret::new),
         connections: number(env, "NOUKAI_DATABASE_CONNECTIONS")?.or(file.connections).unwrap_or(CONNECTIONS),
         survive_power_loss: file.survive_power_loss,
-    })
-}
-
-fn code(file: &FileCode, env: &dyn Fn(&str) -> Option<String>) -> Result<CodeConfig, ConfigError> {
-    let defaults = CodeConfig::default();
-    let timeout = number(env, "NOUKAI_CODE_TIMEOUT_MS")?.or(file.timeout_ms).map(Duration::from_millis);
-    let memory = number::<u64>(env, "NOUKAI_CODE_MEMORY_MIB")?.or(file.memory_mib);
-    Ok(CodeConfig {
-        enabled: number(env, "NOUKAI_CODE_ENABLED")?.or(file.enabled).unwrap_or(defaults.enabled),
-        workers: number(env, "NOUKAI_CODE_WORKERS")?.or(file.workers),
-        timeout: timeout.unwrap_or(defaults.timeout),
-        memory_bytes: memory.map_or(defaults.memory_bytes, |mib| mib.saturating_mul(1 << 20)),
-        program: None,
     })
 }
 

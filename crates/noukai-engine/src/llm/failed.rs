@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use noukai_api::{ErrorCode, StepError};
-use rand::Rng;
 
 use crate::{ModelError, ModelErrorKind, nodes::leaf::Work};
 
@@ -85,17 +84,12 @@ impl Failed {
 
     /// How long to wait before the same model is asked again; `None`: not again.
     fn wait(&self, work: &Work<'_, '_>, round: u32) -> Option<Duration> {
-        let retry = work.leaf.retry;
-        if round >= retry.max_attempts {
-            return None;
-        }
-        let backoff = retry.initial_ms.saturating_mul(1 << (round - 1).min(20)).min(retry.max_ms);
-        let jittered = rand::rng().random_range(backoff / 2..=backoff);
+        let backoff = work.backoff(round)?;
         let asked = match self {
             Self::Model(error) => error.retry_after.unwrap_or_default(),
             _ => Duration::ZERO,
         };
-        (asked <= LONGEST_WAIT).then(|| asked.max(Duration::from_millis(jittered)))
+        (asked <= LONGEST_WAIT).then(|| asked.max(backoff))
     }
 
     /// The provider that answered or was asked, where it said so.

@@ -192,13 +192,13 @@ async fn hostile_functions_fail_alone() {
         ("python", "return [1]", "CODE_OUTPUT_INVALID"),
         ("javascript", "return {x: 0 / 0}", "CODE_OUTPUT_INVALID"),
     ];
-    put(&server, "fine", "full", json!([code("shape", "return {'ok': True}")])).await;
+    put(&server, "fine", "full", json!([code("shape", "return {'ok': (True, None)}")])).await;
     for (language, source, expected) in cases {
         let step = json!({"id": "shape", "code": {"language": language, "source": source}});
         put(&server, "hostile", "full", json!([step])).await;
         let reply = server.execute("hostile", json!({"message": "x"})).await;
         assert_eq!(reply["result"]["error"]["code"], expected, "{language}: {source}: {reply}");
-        assert_eq!(server.execute("fine", json!({"message": "x"})).await["result"], json!({"ok": true}));
+        assert_eq!(server.execute("fine", json!({"message": "x"})).await["result"], json!({"ok": [true, null]}));
     }
     server.request(Method::GET, "/limits").send().await.ok();
 }
