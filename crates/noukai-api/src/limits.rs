@@ -57,6 +57,10 @@ pub struct Limits {
     pub server_queued_jobs: u32,
     /// How often a job is begun without a new result before it is given up.
     pub job_attempts: u32,
+    /// Bytes of a model's reply that is kept to be given again.
+    pub cached_reply_bytes: u64,
+    /// Bytes of all such replies of one project.
+    pub reply_cache_bytes: u64,
     /// Requests per second and key; absent: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<u32>,
@@ -90,6 +94,8 @@ impl Default for Limits {
             queued_jobs: 100_000,
             server_queued_jobs: 1_000_000,
             job_attempts: 5,
+            cached_reply_bytes: 1_000_000,
+            reply_cache_bytes: 100_000_000,
             requests_per_second: None,
         }
     }

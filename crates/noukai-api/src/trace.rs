@@ -205,6 +205,9 @@ pub struct StepTrace {
     /// Whether a second call was made beside a slow one; what that one used is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hedged: bool,
+    /// Whether the reply had been given before to the same request, so that no model was called.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// The pipeline input, where contents are captured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_context: Option<Value>,

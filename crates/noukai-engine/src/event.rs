@@ -135,6 +135,8 @@ pub struct Usage {
     pub cost: Option<Decimal>,
     /// Whether a second call was made beside a slow one, whose use is not known.
     pub hedged: bool,
+    /// Whether all replies had been given before, so that no model was called.
+    pub cached: bool,
 }
 
 impl Usage {
@@ -148,6 +150,7 @@ impl Usage {
         }
         self.details += other.details;
         self.hedged |= other.hedged;
+        self.cached = other.cached && (self.cached || self.tokens.is_none());
         if let Some(tokens) = other.tokens {
             *self.tokens.get_or_insert_default() += tokens;
         }

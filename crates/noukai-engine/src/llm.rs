@@ -169,6 +169,20 @@ enum Given {
     Calls(ModelReply),
 }
 
+/// A reply that was fit to be used, and the request it may be given again for.
+struct Worth {
+    request: ModelRequest,
+    reply: ModelReply,
+}
+
+impl Worth {
+    /// `None` for what the block does not want to be given again, what was given again itself, and what was cut off.
+    fn of(request: &ModelRequest, reply: &ModelReply) -> Option<Self> {
+        let wanted = request.cache.is_some() && !reply.cached && !reply.truncated;
+        wanted.then(|| Self { request: request.clone(), reply: reply.clone() })
+    }
+}
+
 /// One attempt on one model.
 struct Call<'c, 'w, 'a> {
     work: &'c Work<'w, 'a>,
@@ -184,11 +198,17 @@ impl Call<'_, '_, '_> {
     async fn try_once(&self, usage: &mut Usage) -> Result<Given, Failed> {
         let work = self.work;
         let limit = work.leaf.timeout_ms.map_or(work.walk.bounds().block_time, Duration::from_millis);
-        timeout(limit, self.ask(usage)).await.unwrap_or(Err(Failed::TimedOut(limit)))
+        let (given, worth) = timeout(limit, self.ask(usage)).await.unwrap_or(Err(Failed::TimedOut(limit)))?;
+        // Past its time: the reply is there, whatever becomes of this.
+        if let Some(Worth { request, reply }) = worth {
+            work.walk.ports.model.keep(&request, &reply).await;
+        }
+        Ok(given)
     }
 
-    /// Asks once, or twice where a structured reply needs repair.
-    async fn ask(&self, usage: &mut Usage) -> Result<Given, Failed> {
+    /// Asks once, or twice where a structured reply needs repair. What was repaired counts as the reply to the first
+    /// request.
+    async fn ask(&self, usage: &mut Usage) -> Result<(Given, Option<Worth>), Failed> {
         let Self { work, block, prompt, model, .. } = *self;
         let mut request = request(work, block, prompt, model);
         let reply = self.send(&request, usage).await?;
@@ -196,23 +216,29 @@ impl Call<'_, '_, '_> {
             if prompt.iterations_used >= block.max_tool_iterations {
                 return Err(Failed::Iterations(block.max_tool_iterations));
             }
-            return Ok(Given::Calls(reply));
+            let worth = Worth::of(&request, &reply);
+            return Ok((Given::Calls(reply), worth));
         }
+        let worth = Worth::of(&request, &reply);
         let Some(schema) = &block.output else {
             let text = text_of(work, reply)?;
-            return Ok(Given::Output(json!({ "message": text })));
+            return Ok((Given::Output(json!({ "message": text })), worth));
         };
         let truncated = reply.truncated;
         let text = text_of(work, reply)?;
         let problems = match structured(&text, truncated, schema) {
-            Ok(output) => return Ok(Given::Output(output)),
+            Ok(output) => return Ok((Given::Output(output), worth)),
             Err(problems) => problems,
         };
+        let asked = request.cache.is_some().then(|| request.clone());
         ask_for_repair(&mut request, text, &problems);
         let reply = self.send(&request, usage).await?;
+        let worth = asked.and_then(|asked| Worth::of(&asked, &reply));
         let truncated = reply.truncated;
         let repaired = text_of(work, reply)?;
-        structured(&repaired, truncated, schema).map(Given::Output).map_err(Failed::Schema)
+        structured(&repaired, truncated, schema)
+            .map(|output| (Given::Output(output), worth))
+            .map_err(Failed::Schema)
     }
 
     async fn send(&self, request: &ModelRequest, usage: &mut Usage) -> Result<ModelReply, Failed> {
@@ -231,6 +257,7 @@ impl Call<'_, '_, '_> {
             details: reply.details,
             cost: reply.cost,
             hedged: reply.hedged,
+            cached: reply.cached,
         });
         Ok(reply)
     }
@@ -282,6 +309,7 @@ fn request(work: &Work<'_, '_>, block: &LlmBlock, prompt: &Prompt, model: &str) 
         output,
         tool_choice: if tools.is_empty() { None } else { work.walk.spec.tool_choice.clone() },
         tools,
+        cache: block.cache,
     }
 }
 
@@ -328,6 +356,7 @@ fn ask_for_repair(request: &mut ModelRequest, reply: String, problems: &[String]
     );
     request.messages.push(Message::Assistant { text: Some(reply), tool_calls: Vec::new(), carried: None });
     request.messages.push(Message::User { text, images: Vec::new() });
+    request.cache = None;
 }
 
 fn pause(

@@ -24,6 +24,10 @@ pub trait Model: Send + Sync {
     /// Where `deltas` is given the provider streams, and text is handed over as it comes; the reply is whole all
     /// the same. The future may be dropped at any time.
     async fn complete(&self, request: &ModelRequest, deltas: Option<&dyn DeltaSink>) -> Result<ModelReply, ModelError>;
+
+    /// A reply was fit to be used: it may be given again for the same request, as [`ModelRequest::cache`] says. Called
+    /// only where that is set, and never for a reply that was given again itself.
+    async fn keep(&self, _request: &ModelRequest, _reply: &ModelReply) {}
 }
 
 /// Takes model text as it comes. Must not block.
@@ -72,6 +76,8 @@ pub struct ModelRequest {
     pub tools: Vec<Tool>,
     /// How they may be used.
     pub tool_choice: Option<ToolChoice>,
+    /// How old a reply to the same request may be that is given again; `None`: none is, and none is kept.
+    pub cache: Option<Duration>,
 }
 
 /// A JSON Schema with the name providers want for it.
@@ -167,6 +173,8 @@ pub struct ModelReply {
     pub carried: Option<Carried>,
     /// Whether a second call was made beside it, whose tokens nobody knows.
     pub hedged: bool,
+    /// Whether it was given before and no model was called: it used no tokens and cost nothing.
+    pub cached: bool,
 }
 
 /// Why a call failed. The message is for the flow's owner; it holds no secrets and at most a few hundred

@@ -2,7 +2,7 @@
 //!
 //! Every value here has passed the checks of [`crate::check`]; who holds a [`Flow`] need not check again.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use noukai_api::CaptureMode;
 use serde_json::{Map, Value};
@@ -130,6 +130,8 @@ pub struct LlmBlock {
     pub max_tool_iterations: u32,
     /// Whether attachments are sent even after another LLM block is done.
     pub attachments_always: bool,
+    /// How long a reply may be given again for the very same request; `None`: never.
+    pub cache: Option<Duration>,
 }
 
 /// A function in a sandbox.

@@ -25,6 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         output: None,
         tools: Vec::new(),
         tool_choice: None,
+        cache: None,
     };
     let bare = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let body = json!({"model": "model", "messages": [{"role": "user", "content": "Say hello to Ada."}]}).to_string();

@@ -15,9 +15,9 @@ use std::{
 use async_trait::async_trait;
 use noukai_api::CaptureMode;
 use noukai_store::{
-    Begun, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, Flows, Idempotency, IdempotencyKey,
+    Begun, CachedReply, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, Flows, Idempotency, IdempotencyKey,
     JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, Nodes, ProjectId, ProjectRecord, Projects, Pruned, QueueRecord,
-    Release, Resumed, RunChange, RunFilter, RunId, RunRecord, RunWrite, Runs, Store, StoreError, StoredReply, Ticket,
+    Release, ReplyCache, Resumed, RunChange, RunFilter, RunId, RunRecord, RunWrite, Runs, Store, StoreError, StoredReply, Ticket,
     Upkeep, VersionRecord,
 };
 use time::OffsetDateTime;
@@ -49,6 +49,8 @@ pub(crate) const WRITES: &[&str] = &[
     "forget_retries",
     "give_back_space",
     "draft",
+    "cache_reply",
+    "prune_replies",
 ];
 
 /// Before the write, or after it is stored and before anyone hears of it.
@@ -302,6 +304,27 @@ impl Idempotency for FailingStore {
 
     async fn abandon(&self, key: &IdempotencyKey) -> Result<(), StoreError> {
         self.at("idempotency_abandon", self.inner.abandon(key)).await
+    }
+}
+
+#[async_trait]
+impl ReplyCache for FailingStore {
+    async fn cached_reply(
+        &self,
+        project: ProjectId,
+        key: &str,
+        since: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<Option<String>, StoreError> {
+        self.inner.cached_reply(project, key, since, now).await
+    }
+
+    async fn cache_reply(&self, reply: CachedReply, most_bytes: u64) -> Result<(), StoreError> {
+        self.at("cache_reply", self.inner.cache_reply(reply, most_bytes)).await
+    }
+
+    async fn prune_replies(&self, now: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
+        self.at("prune_replies", self.inner.prune_replies(now, limit)).await
     }
 }
 

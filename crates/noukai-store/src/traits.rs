@@ -10,15 +10,15 @@ use tokio::sync::{broadcast, oneshot, watch};
 use uuid::Uuid;
 
 use crate::{
-    Beat, Begun, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, IdempotencyKey, JobRecord,
+    Beat, Begun, CachedReply, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, IdempotencyKey, JobRecord,
     KeptSince, KeyRecord, Lease, News, NodeRecord, ProjectId, ProjectRecord, Pruned, QueueRecord, Release, Resumed,
     RunFilter, RunId, RunRecord, RunWrite, StoreError, StoredReply, VersionRecord,
 };
 
 /// Everything a server needs of one database.
-pub trait Store: Projects + Flows + Keys + Runs + Jobs + Idempotency + Upkeep {}
+pub trait Store: Projects + Flows + Keys + Runs + Jobs + Idempotency + ReplyCache + Upkeep {}
 
-impl<T: Projects + Flows + Keys + Runs + Jobs + Idempotency + Upkeep> Store for T {}
+impl<T: Projects + Flows + Keys + Runs + Jobs + Idempotency + ReplyCache + Upkeep> Store for T {}
 
 /// Organisations and projects.
 #[async_trait]
@@ -241,6 +241,25 @@ pub trait Idempotency: Send + Sync {
 
     /// Gives the key back, so that another request may use it. No effect once its run is there: something was done.
     async fn abandon(&self, key: &IdempotencyKey) -> Result<(), StoreError>;
+}
+
+/// Model replies that are given again for the same request.
+#[async_trait]
+pub trait ReplyCache: Send + Sync {
+    /// The reply under a key, where it was kept at `since` or later and its time is not up.
+    async fn cached_reply(
+        &self,
+        project: ProjectId,
+        key: &str,
+        since: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<Option<String>, StoreError>;
+
+    /// Keeps a reply in place of the one under its key. Of what the project keeps beyond `most_bytes`, the oldest goes.
+    async fn cache_reply(&self, reply: CachedReply, most_bytes: u64) -> Result<(), StoreError>;
+
+    /// Deletes replies whose time is up, at most `limit`; how many went. Of all projects, for upkeep.
+    async fn prune_replies(&self, now: OffsetDateTime, limit: u32) -> Result<u32, StoreError>;
 }
 
 /// Start, upkeep, end.

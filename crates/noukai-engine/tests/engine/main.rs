@@ -5,6 +5,7 @@
 mod branches;
 mod code;
 mod containers;
+mod kept;
 mod limits;
 mod loops;
 mod messages;

@@ -1,6 +1,6 @@
 //! The leaves: LLM blocks, code blocks, passthrough, with their bounds.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -21,12 +21,15 @@ const LLM_KEYS: &[&str] = &[
     "tools_enabled",
     "max_tool_iterations",
     "attachments",
+    "cache",
 ];
 /// Keys of `config` that have to be numbers, wherever they go.
 const NUMBERS: &[&str] =
     &["temperature", "max_tokens", "top_p", "seed", "presence_penalty", "frequency_penalty", "latency_ms"];
 /// Pauses for tools where a block does not say.
 const TOOL_ITERATIONS: u32 = 25;
+/// Seconds that a reply may be given again at the most: 30 days.
+const CACHE_SECONDS: u64 = 30 * 24 * 3_600;
 
 /// The leaf of that kind in `fields`; reports what is wrong with it.
 pub(super) fn read(tree: &mut Tree, fields: &Fields, kind: &str) -> Option<Leaf> {
@@ -82,6 +85,7 @@ fn llm(tree: &mut Tree, fields: &Fields) -> Option<LlmBlock> {
     let tools_enabled = fields.flag("tools_enabled", report);
     let iterations = fields.number("max_tool_iterations", (1, bounds.tool_iterations), report);
     let attachments = fields.one_of("attachments", &[("first", false), ("always", true)], report);
+    let cache = cache(fields, report);
     Some(LlmBlock {
         model,
         fallback_models,
@@ -92,7 +96,17 @@ fn llm(tree: &mut Tree, fields: &Fields) -> Option<LlmBlock> {
         tools_enabled,
         max_tool_iterations: iterations.and_then(|number| u32::try_from(number).ok()).unwrap_or(TOOL_ITERATIONS),
         attachments_always: attachments.unwrap_or(false),
+        cache,
     })
+}
+
+fn cache(fields: &Fields, report: &mut Report) -> Option<Duration> {
+    let cache = fields.object("cache", report)?;
+    cache.only(&["ttl_s"], report);
+    if cache.get("ttl_s").is_none() {
+        cache.missing("ttl_s", "say for how many seconds a reply may be given again, such as 3600", report);
+    }
+    cache.number("ttl_s", (1, CACHE_SECONDS), report).map(Duration::from_secs)
 }
 
 fn model(fields: &Fields, report: &mut Report) -> Option<String> {

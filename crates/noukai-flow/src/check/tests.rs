@@ -27,6 +27,7 @@ steps:
       tools_enabled: true
       max_tool_iterations: 3
       attachments: always
+      cache: {ttl_s: 3600}
     retry: {max_attempts: 2, initial_ms: 100, max_ms: 1000}
     timeout_ms: 60000
   - id: per-kind
@@ -78,6 +79,7 @@ fn a_whole_document_becomes_a_flow() {
     assert_eq!((leaf.retry.max_attempts, leaf.retry.initial_ms, leaf.timeout_ms), (2, 100, Some(60000)));
     let Block::Llm(block) = &leaf.block else { panic!("{leaf:?}") };
     assert_eq!((block.max_tool_iterations, block.attachments_always, block.tools_enabled), (3, true, true));
+    assert_eq!(block.cache, Some(std::time::Duration::from_secs(3600)));
     let NodeKind::Loop(each) = &flow.root[3].kind else { panic!("{:?}", flow.root[3]) };
     assert_eq!((each.over.as_str(), each.concurrency, each.continue_on_error), ("classify.items", Some(8), true));
 }
@@ -226,6 +228,11 @@ fn steps_that_are_wrong() {
         ("{id: a, llm: {prompt: x, output: {label: {$ref: 'https://example.com'}}}}", ".llm.output", SchemaInvalid),
         ("{id: a, llm: {prompt: x, tools_enabled: 'yes'}}", ".llm.tools_enabled", WrongType),
         ("{id: a, llm: {prompt: x, max_tool_iterations: 0}}", ".llm.max_tool_iterations", InvalidValue),
+        ("{id: a, llm: {prompt: x, cache: true}}", ".llm.cache", WrongType),
+        ("{id: a, llm: {prompt: x, cache: {}}}", ".llm.cache.ttl_s", MissingKey),
+        ("{id: a, llm: {prompt: x, cache: {ttl_s: 0}}}", ".llm.cache.ttl_s", InvalidValue),
+        ("{id: a, llm: {prompt: x, cache: {ttl_s: 2592001}}}", ".llm.cache.ttl_s", InvalidValue),
+        ("{id: a, llm: {prompt: x, cache: {ttl_s: 1, ttl: 1}}}", ".llm.cache.ttl", UnknownKey),
         ("{id: a, llm: {prompt: x, attachments: sometimes}}", ".llm.attachments", InvalidValue),
         ("{id: a, llm: {prompt: x}, timeout_ms: -1}", ".timeout_ms", WrongType),
         ("{id: a, llm: {prompt: x}, timeout_ms: 0}", ".timeout_ms", InvalidValue),
@@ -314,7 +321,7 @@ steps:
     insta::assert_snapshot!(lines.join("\n"), @r"
     UNKNOWN_KEY kindd: there is no key `kindd` here; did you mean `kind`? (known: schema, slug, name, kind, input, trace_capture, steps)
     INVALID_VALUE slug: `Demo` is no slug: 2 to 50 lower-case letters, digits and hyphens, with no hyphen at either end
-    UNKNOWN_KEY steps[0].llm.modle: there is no key `modle` here; did you mean `model`? (known: model, fallback_models, system, prompt, config, output, tools_enabled, max_tool_iterations, attachments)
+    UNKNOWN_KEY steps[0].llm.modle: there is no key `modle` here; did you mean `model`? (known: model, fallback_models, system, prompt, config, output, tools_enabled, max_tool_iterations, attachments, cache)
     TEMPLATE_SYNTAX steps[0].llm.prompt: line 2: unexpected `}`, expected end of variable block
     UNKNOWN_KEY steps[1].lopp: there is no key `lopp` here; did you mean `loop`? (known: id, name, retry, timeout_ms, llm, code, passthrough, sequence, parallel, loop, branch)
     DUPLICATE_ID steps[1].id: `a` is also the id of steps[0]; ids are unique in a flow

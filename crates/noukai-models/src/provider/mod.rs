@@ -245,6 +245,7 @@ impl Provider {
             truncated: reply.truncated,
             carried: reply.carried.map(|data| Carried { dialect: dialect.to_owned(), data: Arc::new(data) }),
             hedged: false,
+            cached: false,
         }
     }
 

@@ -29,6 +29,7 @@ fn request(model: &str, text: &str) -> ModelRequest {
         output: None,
         tools: Vec::new(),
         tool_choice: None,
+        cache: None,
     }
 }
 

@@ -25,6 +25,7 @@ mod record;
 mod recorder;
 mod redact;
 mod resume;
+mod replies;
 mod retention;
 mod retry;
 mod sessions;

@@ -180,7 +180,7 @@ impl App {
         let spec = pass.spec(self.limits());
         let recorder = Arc::new(self.recorder(&mut pass));
         let ports = Ports {
-            model: self.model().clone(),
+            model: self.models_of(pass.run.project_id),
             code: self.code().port(),
             sink: recorder.clone(),
             clock: Arc::new(SystemClock),

@@ -186,6 +186,8 @@ pub(crate) struct Used {
     pub cost_usd: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hedged: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
 }
 
 impl From<Usage> for Used {
@@ -197,6 +199,7 @@ impl From<Usage> for Used {
             details: usage.details,
             cost_usd: usage.cost.as_ref().map(decimal_text),
             hedged: usage.hedged,
+            cached: usage.cached,
         }
     }
 }

@@ -88,6 +88,7 @@ impl App {
         let retries_before = before(self.now(), retention.retry_days);
         while self.store().forget_retries(retries_before, BATCH).await? == BATCH {}
         while self.store().prune_keys(self.now() - KEPT, BATCH).await? == BATCH {}
+        while self.store().prune_replies(self.shared_now(), BATCH).await? == BATCH {}
         Ok(self.store().give_back_space().await?)
     }
 }

@@ -315,6 +315,7 @@ fn step_trace(row: &StepRow, loop_index: Option<u32>) -> StepTrace {
         token_details: Some(row.used.details).filter(|details| !details.is_empty()),
         cost_usd: row.used.cost_usd.clone(),
         hedged: row.used.hedged,
+        cached: row.used.cached,
         input_context: row.input.value.clone(),
         output_context: row.output.as_ref().and_then(|output| output.value.clone()),
         error_context: row.error.clone(),

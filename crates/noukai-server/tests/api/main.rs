@@ -6,6 +6,7 @@
 mod common;
 
 mod access;
+mod cache;
 mod client;
 mod code;
 mod errors;

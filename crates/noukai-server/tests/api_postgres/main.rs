@@ -4,6 +4,8 @@
 
 #[path = "../api/access.rs"]
 mod access;
+#[path = "../api/cache.rs"]
+mod cache;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../api/errors.rs"]

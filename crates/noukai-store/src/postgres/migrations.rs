@@ -17,8 +17,10 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "start", sql: include_str!("migrations/0001_start.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "start", sql: include_str!("migrations/0001_start.sql") },
+    Migration { number: 2, name: "cached_replies", sql: include_str!("migrations/0002_cached_replies.sql") },
+];
 
 /// The schema that this release knows.
 pub(super) const CURRENT: u32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -5,6 +5,7 @@
 //! SQLite shares it.
 
 mod append;
+mod cache;
 mod claims;
 mod columns;
 mod connect;

@@ -1,8 +1,10 @@
 //! What is stored. Records are the store's own; they carry what they are given and make up nothing: ids and
 //! times come from the caller.
 
+mod cache;
 mod jobs;
 
+pub use cache::*;
 pub use jobs::*;
 use noukai_api::{CaptureMode, RunStatus, Scope, Tokens, TriggerType};
 use time::OffsetDateTime;

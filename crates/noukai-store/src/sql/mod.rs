@@ -2,6 +2,7 @@
 //!
 //! Where the dialects part, a text is there twice, side by side, and named for its database.
 
+pub(crate) mod cache;
 pub(crate) mod flows;
 pub(crate) mod idempotency;
 pub(crate) mod jobs;

@@ -5,6 +5,7 @@
 //! placeholders in order of first use, `ON CONFLICT`, `RETURNING`.
 
 mod append;
+mod cache;
 mod claims;
 mod flows;
 mod idempotency;

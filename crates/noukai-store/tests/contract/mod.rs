@@ -4,6 +4,7 @@
 //! here names a database, sleeps or reads a clock: every time is given.
 
 pub mod bed;
+pub mod cache;
 pub mod flows;
 pub mod idempotency;
 pub mod jobs;
@@ -39,6 +40,8 @@ macro_rules! contract_tests {
                 kept_for_a_retry, retried_once, poison_is_listed];
             idempotency: [first_then_before, one_of_many_is_first, reply_is_kept, abandoned_is_free, expired_is_free,
                 keys_are_apart, what_was_made_is_not_forgotten, a_result_waits_for_its_reply];
+            cache: [kept_for_its_time, hidden_from_other_projects, the_oldest_goes_past_the_bound,
+                bounds_hold_in_a_race, what_is_past_its_time_goes];
             upkeep: [ready, recover_voids_leases, recover_returns_interrupted, paused_since, prune_takes_what_is_old,
                 prune_goes_by_the_end, prune_goes_by_capture, prune_goes_on_where_it_ended, prune_stops_at_its_limit,
                 keys_go_up_to_the_limit, close_stores_what_is_queued];

@@ -37,6 +37,8 @@ pub enum Turn {
     Breaks(&'static str, ModelErrorKind),
     /// It fails with one key of several.
     Locks(ModelErrorKind),
+    /// It has said this before.
+    Again(&'static str),
     /// It is cut off after this.
     Truncated(&'static str),
     /// It fails, and asks for so much time.
@@ -65,6 +67,7 @@ pub struct Script {
     fallback: Fallback,
     structured_output: StructuredOutput,
     requests: Mutex<Vec<ModelRequest>>,
+    kept: Mutex<Vec<(ModelRequest, ModelReply)>>,
     flying: Mutex<Flying>,
     /// The cage's part.
     pub code: Arc<Calls>,
@@ -88,6 +91,7 @@ impl Script {
             fallback,
             structured_output: StructuredOutput::Native,
             requests: Mutex::default(),
+            kept: Mutex::default(),
             flying: Mutex::default(),
             code: Arc::default(),
         }
@@ -110,6 +114,11 @@ impl Script {
 
     pub fn requests(&self) -> Vec<ModelRequest> {
         self.requests.lock().clone()
+    }
+
+    /// What may be given again, and for which request.
+    pub fn kept(&self) -> Vec<(ModelRequest, ModelReply)> {
+        self.kept.lock().clone()
     }
 
     /// How often the model was asked.
@@ -190,11 +199,12 @@ impl Model for Scripted {
             turn = *then;
         }
         let truncated = matches!(turn, Turn::Truncated(_));
+        let cached = matches!(turn, Turn::Again(_));
         let (text, calls) = match turn {
             Turn::Text(text) => (Some(text), Vec::new()),
             Turn::Echo => (Some(last_user_text(request).to_owned()), Vec::new()),
             Turn::Calls(calls) => (None, calls),
-            Turn::Truncated(text) => (Some(text.to_owned()), Vec::new()),
+            Turn::Truncated(text) | Turn::Again(text) => (Some(text.to_owned()), Vec::new()),
             Turn::Breaks(text, kind) => {
                 deltas.into_iter().for_each(|sink| text.split_inclusive(' ').for_each(|word| sink.text(word)));
                 return Err(failure(kind, None));
@@ -215,8 +225,13 @@ impl Model for Scripted {
             model: request.model.clone(),
             provider: Some("test".to_owned()),
             truncated,
+            cached,
             ..ModelReply::default()
         })
+    }
+
+    async fn keep(&self, request: &ModelRequest, reply: &ModelReply) {
+        self.script.kept.lock().push((request.clone(), reply.clone()));
     }
 }
 
