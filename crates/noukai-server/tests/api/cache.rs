@@ -38,7 +38,10 @@ async fn the_same_request_is_answered_once() {
     assert_eq!(second["result"], first["result"]);
     let (called, again) = (step(&server, &first).await, step(&server, &second).await);
     assert_eq!((called.get("cached"), &called["tokens"]["total"]), (None, &json!(12)));
-    assert_eq!((&again["cached"], &again["tokens"]["total"], &again["costUsd"]), (&json!(true), &json!(0), &json!("0")));
+    assert_eq!(
+        (&again["cached"], &again["tokens"]["total"], &again["costUsd"]),
+        (&json!(true), &json!(0), &json!("0"))
+    );
     assert_eq!((&again["modelUsed"], &again["provider"]), (&called["modelUsed"], &called["provider"]));
 
     // Another flow with the same request gets it too; whatever differs is asked anew.
@@ -69,7 +72,8 @@ async fn a_reply_given_again_is_streamed_as_well() {
     server.execute("cached", json!({"message": "hi"})).await;
     let body = json!({"stepIndex": 0, "message": "hi", "runRemaining": true});
     let events = server.post("/seq/acme/demo/cached/step?deltas=true", &body).send().await.events();
-    let texts: Vec<_> = events.iter().filter(|event| event.kind == "step_delta").map(|event| &event.data["text"]).collect();
+    let texts: Vec<_> =
+        events.iter().filter(|event| event.kind == "step_delta").map(|event| &event.data["text"]).collect();
     assert_eq!((texts, vendor.calls()), (vec![&json!("re: hi")], 1));
 }
 

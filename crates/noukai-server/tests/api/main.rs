@@ -10,6 +10,8 @@ mod cache;
 mod client;
 mod code;
 mod errors;
+mod examples;
+mod fallback;
 mod foreign;
 mod idempotency;
 mod limits;

@@ -21,8 +21,8 @@ use self::dialects::{Dialect, Said};
 /// What it does when it is called once.
 #[derive(Debug, Clone)]
 pub enum Turn {
-    /// It fails with this status and body.
-    Fails(u16, Value),
+    /// It answers with this status and body.
+    Gives(u16, Value),
     /// It says this.
     Says(&'static str),
     /// It hangs up.
@@ -95,7 +95,7 @@ async fn answer(State(script): State<Arc<Script>>, uri: Uri, headers: HeaderMap,
     script.asked.lock().push(Asked { path: path.clone(), key: key(&headers), body: body.clone() });
     let turn = script.turns.lock().pop_front();
     let said = match turn {
-        Some(Turn::Fails(status, body)) => return reply(status, &body),
+        Some(Turn::Gives(status, body)) => return reply(status, &body),
         Some(Turn::Hangs) => std::future::pending().await,
         Some(Turn::Cuts) => return cut(),
         Some(Turn::Says(text)) => Some(Said::Text(text.to_owned())),

@@ -14,7 +14,7 @@ pub(crate) const PUT: &str = "INSERT INTO cached_replies (project_id, key, reply
 
 /// The oldest of a project, but for one: so many that a number of bytes is free, a few at a time.
 pub(crate) const TAKE_OLDEST: &str = "DELETE FROM cached_replies WHERE project_id = $1 AND key IN \
-    (SELECT key FROM (SELECT key, sum(bytes) OVER (ORDER BY kept_at, key) - bytes AS earlier FROM \
+    (SELECT key FROM (SELECT key, CAST(sum(bytes) OVER (ORDER BY kept_at, key) - bytes AS BIGINT) AS earlier FROM \
     (SELECT key, bytes, kept_at FROM cached_replies WHERE project_id = $1 AND key <> $2 ORDER BY kept_at LIMIT 64) \
     AS oldest) AS summed WHERE earlier < $3) RETURNING bytes";
 

@@ -117,7 +117,9 @@ fn openai(said: Said) -> Value {
 fn anthropic(said: Said) -> Value {
     let (content, stop) = match said {
         Said::Text(text) => (json!({"type": "text", "text": text}), "end_turn"),
-        Said::Call(name, input) => (json!({"type": "tool_use", "id": "toolu_1", "name": name, "input": input}), "tool_use"),
+        Said::Call(name, input) => {
+            (json!({"type": "tool_use", "id": "toolu_1", "name": name, "input": input}), "tool_use")
+        }
     };
     json!({
         "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5-20250929",
