@@ -236,9 +236,7 @@ impl Call<'_, '_, '_> {
         let worth = asked.and_then(|asked| Worth::of(&asked, &reply));
         let truncated = reply.truncated;
         let repaired = text_of(work, reply)?;
-        structured(&repaired, truncated, schema)
-            .map(|output| (Given::Output(output), worth))
-            .map_err(Failed::Schema)
+        structured(&repaired, truncated, schema).map(|output| (Given::Output(output), worth)).map_err(Failed::Schema)
     }
 
     async fn send(&self, request: &ModelRequest, usage: &mut Usage) -> Result<ModelReply, Failed> {

@@ -15,10 +15,10 @@ use std::{
 use async_trait::async_trait;
 use noukai_api::CaptureMode;
 use noukai_store::{
-    Begun, CachedReply, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, Flows, Idempotency, IdempotencyKey,
-    JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, Nodes, ProjectId, ProjectRecord, Projects, Pruned, QueueRecord,
-    Release, ReplyCache, Resumed, RunChange, RunFilter, RunId, RunRecord, RunWrite, Runs, Store, StoreError, StoredReply, Ticket,
-    Upkeep, VersionRecord,
+    Begun, CachedReply, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, Flows, Idempotency,
+    IdempotencyKey, JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, Nodes, ProjectId, ProjectRecord, Projects,
+    Pruned, QueueRecord, Release, ReplyCache, Resumed, RunChange, RunFilter, RunId, RunRecord, RunWrite, Runs, Store,
+    StoreError, StoredReply, Ticket, Upkeep, VersionRecord,
 };
 use time::OffsetDateTime;
 use tokio::sync::watch;

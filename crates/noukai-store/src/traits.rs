@@ -10,9 +10,9 @@ use tokio::sync::{broadcast, oneshot, watch};
 use uuid::Uuid;
 
 use crate::{
-    Beat, Begun, CachedReply, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, IdempotencyKey, JobRecord,
-    KeptSince, KeyRecord, Lease, News, NodeRecord, ProjectId, ProjectRecord, Pruned, QueueRecord, Release, Resumed,
-    RunFilter, RunId, RunRecord, RunWrite, StoreError, StoredReply, VersionRecord,
+    Beat, Begun, CachedReply, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, IdempotencyKey,
+    JobRecord, KeptSince, KeyRecord, Lease, News, NodeRecord, ProjectId, ProjectRecord, Pruned, QueueRecord, Release,
+    Resumed, RunFilter, RunId, RunRecord, RunWrite, StoreError, StoredReply, VersionRecord,
 };
 
 /// Everything a server needs of one database.

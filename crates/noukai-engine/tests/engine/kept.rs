@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::support::{Script, Turn, drive, flow, request_text, spec};
 
 const CACHED: &str = r#"- {id: ask, llm: {prompt: "ask {{ message }}", cache: {ttl_s: 60}}}"#;
-const LABEL: &str = r#"- {id: ask, llm: {prompt: "ask", cache: {ttl_s: 60}, output: {label: {type: string, enum: [bug, other]}}}}"#;
+const LABEL: &str =
+    r#"- {id: ask, llm: {prompt: "ask", cache: {ttl_s: 60}, output: {label: {type: string, enum: [bug, other]}}}}"#;
 
 async fn asked(yaml: &str, script: Script) -> (Arc<Script>, Vec<noukai_engine::Usage>) {
     let script = Arc::new(script);

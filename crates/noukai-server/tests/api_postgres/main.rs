@@ -10,6 +10,8 @@ mod cache;
 mod common;
 #[path = "../api/errors.rs"]
 mod errors;
+#[path = "../api/fallback.rs"]
+mod fallback;
 #[path = "../api/foreign.rs"]
 mod foreign;
 #[path = "../api/idempotency.rs"]

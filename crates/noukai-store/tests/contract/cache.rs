@@ -8,7 +8,13 @@ use super::bed::*;
 const ROW: u64 = 512;
 
 fn reply(project: ProjectId, key: &str, text: &str, when: i64) -> CachedReply {
-    CachedReply { project_id: project, key: key.into(), reply: text.into(), kept_at: at(when), expires_at: at(when + 60) }
+    CachedReply {
+        project_id: project,
+        key: key.into(),
+        reply: text.into(),
+        kept_at: at(when),
+        expires_at: at(when + 60),
+    }
 }
 
 async fn found(store: &Shared, project: ProjectId, key: &str, since: i64, now: i64) -> Option<String> {
