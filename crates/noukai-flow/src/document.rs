@@ -20,12 +20,12 @@ pub enum Format {
 }
 
 /// Bytes of text that are looked at.
-const MAX_BYTES: usize = 1_000_000;
+pub(crate) const MAX_BYTES: usize = 1_000_000;
 /// Levels of nesting in YAML: four for each branch, so that a dozen fit into each other. The parser recurses, and an
 /// unoptimised build needs some 20 kB of stack a level, of the 2 MB a thread has. JSON has serde's own limit of 128.
-const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 /// Values in a document, those that aliases repeat included.
-const MAX_NODES: usize = 100_000;
+pub(crate) const MAX_NODES: usize = 100_000;
 
 /// Reads a document.
 ///

@@ -4,21 +4,26 @@
 //! leaves as a [`Flow`] that needs no further checks. Checking never evaluates anything.
 
 mod check;
+mod diff;
 mod document;
 mod hash;
 mod locate;
 mod nearest;
+mod operation;
 mod overrides;
 mod problem;
+pub mod published;
 mod schema;
 mod scope;
 mod template;
 mod tree;
 
 pub use check::{Bounds, Checked, check, is_slug};
+pub use diff::{Diff, DiffChange, diff};
 pub use document::{Document, Format, parse};
 pub use hash::document_hash;
 pub use locate::{TextPlace, locate};
+pub use operation::*;
 pub use problem::{Position, Problem, ProblemCode, Severity};
 pub use schema::{InputError, InputSchema, OutputSchema, ParameterError, Parameters, SchemaError};
 pub use scope::{Found, LoopItem, Scope, StepOutput};

@@ -16,6 +16,8 @@ pub struct Flow {
     pub slug: String,
     /// For people.
     pub name: String,
+    /// What it is for, in words.
+    pub description: Option<String>,
     /// How prompts and conversations meet.
     pub kind: FlowKind,
     /// What a run takes.

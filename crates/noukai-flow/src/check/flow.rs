@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{Flow, FlowKind, InputSchema, Node, ProblemCode, document_hash};
 
-const KEYS: &[&str] = &["schema", "slug", "name", "kind", "input", "trace_capture", "steps"];
+const KEYS: &[&str] = &["schema", "slug", "name", "description", "kind", "input", "trace_capture", "steps"];
 
 /// The release of the format this one reads and writes.
 const SCHEMA: u64 = 1;
@@ -22,6 +22,7 @@ pub(super) fn read(document: &Value, bounds: &Bounds, report: &mut Report) -> Op
     fields.only(KEYS, report);
     let slug = slug(&fields, report);
     let name = fields.text("name", report).filter(|name| !name.is_empty());
+    let description = fields.text("description", report).filter(|text| !text.is_empty());
     let kinds = [("pipeline", FlowKind::Pipeline), ("chat", FlowKind::Chat)];
     let kind = fields.one_of("kind", &kinds, report).unwrap_or(FlowKind::Pipeline);
     let input = input(&fields, report);
@@ -32,6 +33,7 @@ pub(super) fn read(document: &Value, bounds: &Bounds, report: &mut Report) -> Op
     Some(Flow {
         slug: slug.to_owned(),
         name: name.unwrap_or(slug).to_owned(),
+        description: description.map(str::to_owned),
         kind,
         input,
         trace_capture,

@@ -12,8 +12,20 @@ use crate::{Branch, FlowKind, LeafInfo, Loop, Node, NodeKind, ProblemCode};
 
 /// What a node may do; each is a key.
 pub(super) const KINDS: &[&str] = &["llm", "code", "passthrough", "sequence", "parallel", "loop", "branch"];
-const KEYS: &[&str] =
-    &["id", "name", "retry", "timeout_ms", "llm", "code", "passthrough", "sequence", "parallel", "loop", "branch"];
+const KEYS: &[&str] = &[
+    "id",
+    "name",
+    "notes",
+    "retry",
+    "timeout_ms",
+    "llm",
+    "code",
+    "passthrough",
+    "sequence",
+    "parallel",
+    "loop",
+    "branch",
+];
 
 /// The tree as far as it has been read.
 pub(super) struct Tree<'r> {
@@ -65,6 +77,7 @@ impl<'r> Tree<'r> {
         let id: Arc<str> = self.id(&fields).into();
         let name =
             fields.text("name", self.report).filter(|name| !name.is_empty()).map_or_else(|| id.clone(), Arc::from);
+        fields.text("notes", self.report);
         let kind = self.only_kind(&fields)?;
         let first = self.leaves.len();
         let kind = match kind {

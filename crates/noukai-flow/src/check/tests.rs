@@ -319,11 +319,11 @@ steps:
     );
     let lines: Vec<_> = checked.problems.iter().map(|problem| format!("{} {problem}", problem.code)).collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
-    UNKNOWN_KEY kindd: there is no key `kindd` here; did you mean `kind`? (known: schema, slug, name, kind, input, trace_capture, steps)
+    UNKNOWN_KEY kindd: there is no key `kindd` here; did you mean `kind`? (known: schema, slug, name, description, kind, input, trace_capture, steps)
     INVALID_VALUE slug: `Demo` is no slug: 2 to 50 lower-case letters, digits and hyphens, with no hyphen at either end
     UNKNOWN_KEY steps[0].llm.modle: there is no key `modle` here; did you mean `model`? (known: model, fallback_models, system, prompt, config, output, tools_enabled, max_tool_iterations, attachments, cache)
     TEMPLATE_SYNTAX steps[0].llm.prompt: line 2: unexpected `}`, expected end of variable block
-    UNKNOWN_KEY steps[1].lopp: there is no key `lopp` here; did you mean `loop`? (known: id, name, retry, timeout_ms, llm, code, passthrough, sequence, parallel, loop, branch)
+    UNKNOWN_KEY steps[1].lopp: there is no key `lopp` here; did you mean `loop`? (known: id, name, notes, retry, timeout_ms, llm, code, passthrough, sequence, parallel, loop, branch)
     DUPLICATE_ID steps[1].id: `a` is also the id of steps[0]; ids are unique in a flow
     NODE_KIND steps[1]: the step says not what it does; add one of llm, code, passthrough, sequence, parallel, loop, branch
     UNKNOWN_KEY steps[2].timeout_ms: `timeout_ms` belongs to a block; put it on the blocks in the `parallel`

@@ -6,7 +6,7 @@ mod input;
 mod output;
 mod parameters;
 mod references;
-mod short;
+pub(crate) mod short;
 mod validator;
 
 pub use self::{

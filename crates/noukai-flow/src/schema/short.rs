@@ -12,7 +12,7 @@ const TYPES: &[&str] = &["string", "number", "integer", "boolean", "array", "obj
 const KEYWORDS: &[&str] = &["properties", "items", "allOf", "anyOf", "oneOf", "$ref", "additionalProperties"];
 
 /// The JSON Schema that `document` is or stands for; `closed`: whether a short form allows no other fields.
-pub(super) fn json_schema(document: &Value, closed: bool) -> Result<Value, SchemaError> {
+pub(crate) fn json_schema(document: &Value, closed: bool) -> Result<Value, SchemaError> {
     let Some(fields) = document.as_object() else {
         return Err(SchemaError::new("", "is not an object; write fields (`label: string`) or a JSON Schema"));
     };
