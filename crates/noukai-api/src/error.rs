@@ -86,6 +86,10 @@ error_codes! {
     SessionNotFound = "SESSION_NOT_FOUND",
     /// No such API key in the project.
     KeyNotFound = "KEY_NOT_FOUND",
+    /// The flow has no such test case.
+    TestCaseNotFound = "TEST_CASE_NOT_FOUND",
+    /// No such test run in the project.
+    TestRunNotFound = "TEST_RUN_NOT_FOUND",
     /// The step call names another version than its run was started with.
     StaleTree = "STALE_TREE",
     /// The block's `max_tool_iterations` is used up.
@@ -94,6 +98,10 @@ error_codes! {
     AlreadyResumed = "ALREADY_RESUMED",
     /// Another request is changing the same thing.
     Conflict = "CONFLICT",
+    /// Test cases that must pass before a version is published do not.
+    TestsFailed = "TESTS_FAILED",
+    /// Too little is kept of the run to make a test case of it.
+    RunNotRecorded = "RUN_NOT_RECORDED",
     /// The body is over its limit.
     PayloadTooLarge = "PAYLOAD_TOO_LARGE",
     /// `messages` is over its limit.

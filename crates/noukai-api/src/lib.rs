@@ -11,6 +11,7 @@ mod keys;
 mod limits;
 mod requests;
 mod sessions;
+mod test_cases;
 mod trace;
 
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldError};
@@ -23,6 +24,11 @@ pub use requests::{
     ToolChoice, ToolChoiceFunction, ToolChoiceMode, ToolFunction,
 };
 pub use sessions::{Session, SessionExecution, SessionStep};
+pub use test_cases::{
+    CASSETTE_VERSION, Cassette, CreateTestCase, Difference, Expectation, Gate, RecordedError, RecordedReply,
+    StartTestRun, TestCase, TestCaseList, TestCheck, TestInput, TestResult, TestRun, TestRunList, TestRunTrace,
+    TestStatus, TestTrace, UpdateTestCase,
+};
 pub use trace::{
     CaptureMode, FlowRun, FlowRunList, RunStatus, StepAttempts, StepStatus, StepTrace, Trace, TriggerType,
 };

@@ -25,6 +25,7 @@ macro_rules! wire_enum {
         }
     };
 }
+pub(crate) use wire_enum;
 
 wire_enum! {
     /// Where a run stands.
@@ -74,6 +75,8 @@ wire_enum! {
         Step = "step",
         /// `POST .../jobs`.
         Job = "job",
+        /// A test case.
+        Test = "test",
     }
 }
 

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
-    DeltaSink, Message, ModelReply, ModelRequest, Notes, OutputFormat, StructuredOutput, ToolPause, ToolResume, Usage,
+    CallSite, DeltaSink, Message, ModelReply, ModelRequest, Notes, OutputFormat, StructuredOutput, ToolPause,
+    ToolResume, Usage,
     nodes::leaf::Work,
     progress::Continued,
     walk::{Ended, Seen, Stop, Walk},
@@ -301,6 +302,7 @@ fn request(work: &Work<'_, '_>, block: &LlmBlock, prompt: &Prompt, model: &str) 
         Some(OutputFormat { name: "output".to_owned(), schema: schema.json().clone(), by_tool })
     });
     ModelRequest {
+        site: CallSite { step: work.node.id.clone(), path: work.place.path.clone() },
         model: model.to_owned(),
         messages,
         config: block.config.clone(),

@@ -10,6 +10,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::LoopPath;
+
 /// A provider, or a router over several.
 #[async_trait]
 pub trait Model: Send + Sync {
@@ -61,9 +63,20 @@ pub enum StructuredOutput {
     Instruction,
 }
 
+/// Who asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallSite {
+    /// The LLM block; empty for a call that no block makes.
+    pub step: Arc<str>,
+    /// Iterations it stands in.
+    pub path: LoopPath,
+}
+
 /// One call.
 #[derive(Debug, Clone)]
 pub struct ModelRequest {
+    /// Who asks. Providers learn nothing of it.
+    pub site: CallSite,
     /// `vendor/model`.
     pub model: String,
     /// System message first, if there is one.

@@ -7,7 +7,7 @@ use axum::{Router, http::header::CONTENT_TYPE, routing::post};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use noukai_engine::{Message, Model, ModelRequest};
+use noukai_engine::{CallSite, Message, Model, ModelRequest};
 use noukai_models::{Catalogue, Egress, Models, Provider, ProviderConfig, Secret};
 use serde_json::{Map, json};
 
@@ -19,6 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let base_url = serve().await?;
     let models = models(&base_url)?;
     let request = ModelRequest {
+        site: CallSite::default(),
         model: "my-own/model".to_owned(),
         messages: vec![Message::User { text: "Say hello to Ada.".to_owned(), images: Vec::new() }],
         config: Map::new(),

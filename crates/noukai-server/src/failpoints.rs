@@ -3,6 +3,8 @@
 //! Compiled with the feature `failpoints` alone (and for this crate's tests): no released binary has it. Knows which
 //! writes there are and what they are called; knows nothing of what they mean.
 
+mod test_cases;
+
 use std::{
     fmt,
     str::FromStr,

@@ -16,7 +16,8 @@ mod server;
 
 pub use app::{
     App, AppError, AttemptSelector, BlockTrial, Caller, CodeRunner, EventStream, ExecuteOutcome, FlowAddress, FlowInfo,
-    Identity, KeyRequest, Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector,
+    Identity, KeyRequest, Page, Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply,
+    VersionSelector, junit,
 };
 pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, ModelsConfig, Overrides};
 pub use doctor::{Check, Health, doctor};

@@ -1,6 +1,8 @@
 //! One narrow trait per subject. Tenant scope comes first in every call that a caller's input reaches; the few
 //! calls without one say why.
 
+mod test_cases;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,10 +17,12 @@ use crate::{
     Resumed, RunFilter, RunId, RunRecord, RunWrite, StoreError, StoredReply, VersionRecord,
 };
 
-/// Everything a server needs of one database.
-pub trait Store: Projects + Flows + Keys + Runs + Jobs + Idempotency + ReplyCache + Upkeep {}
+pub use self::test_cases::TestCases;
 
-impl<T: Projects + Flows + Keys + Runs + Jobs + Idempotency + ReplyCache + Upkeep> Store for T {}
+/// Everything a server needs of one database.
+pub trait Store: Projects + Flows + Keys + Runs + Jobs + Idempotency + ReplyCache + TestCases + Upkeep {}
+
+impl<T: Projects + Flows + Keys + Runs + Jobs + Idempotency + ReplyCache + TestCases + Upkeep> Store for T {}
 
 /// Organisations and projects.
 #[async_trait]

@@ -96,6 +96,7 @@ async fn the_contract_holds_on_what_was_upgraded() {
         queues::retried_once,
         queues::poison_is_listed,
         runs::ending_clears,
+        test_cases::a_test_run_advances_to_its_end,
         upkeep::recover_voids_leases,
         upkeep::prune_takes_what_is_old,
         upkeep::close_stores_what_is_queued,

@@ -157,3 +157,21 @@ async fn a_block_says_what_its_provider_takes() {
     assert_eq!(json!(request.config), json!({"temperature": 0.5, "top_k": 3}));
     assert_eq!((request.model.as_str(), request.tools.len(), &request.tool_choice), ("test/m", 0, &None));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_names_its_step_and_its_iterations() {
+    let yaml = r#"
+    - {id: before, llm: {prompt: "before: x"}}
+    - id: outer
+      loop:
+        over: initial.rows
+        concurrency: 1
+        steps:
+          - {id: inner, loop: {over: item, concurrency: 1, steps: [{id: one, llm: {prompt: "one: {{ item }}"}}]}}
+    "#;
+    let script = Arc::new(Script::echo());
+    drive(spec(&flow(yaml), &json!({"rows": [["a"], ["b", "c"]]})), &script).await;
+    let sites: Vec<String> =
+        script.requests().iter().map(|request| format!("{}{:?}", request.site.step, request.site.path)).collect();
+    assert_eq!(sites, ["before[]", "one[0, 0]", "one[1, 0]", "one[1, 1]"]);
+}

@@ -8,10 +8,12 @@ mod parameters;
 mod references;
 pub(crate) mod short;
 mod validator;
+mod value;
 
 pub use self::{
     input::{InputError, InputSchema},
     output::OutputSchema,
     parameters::{ParameterError, Parameters},
     validator::SchemaError,
+    value::ValueSchema,
 };

@@ -16,13 +16,14 @@ mod router;
 mod samples;
 mod streams;
 
-use noukai_engine::{DeltaSink, Message, ModelRequest};
+use noukai_engine::{CallSite, DeltaSink, Message, ModelRequest};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 /// A request with one user turn.
 fn request(model: &str, text: &str) -> ModelRequest {
     ModelRequest {
+        site: CallSite::default(),
         model: model.to_owned(),
         messages: vec![user(text)],
         config: Map::new(),

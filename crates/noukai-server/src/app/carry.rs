@@ -29,7 +29,7 @@ pub(crate) fn carried(history: &History, flow: &Flow, leaves: usize) -> Vec<NewE
             unannounced.insert(started.leaf);
         }
     }
-    let start = Record::RunStarted { carried: kept.len() as u64 };
+    let start = Record::RunStarted { carried: kept.len() as u64, inputs: history.inputs().cloned() };
     let numbered = (1..).zip([(start, None)].into_iter().chain(kept));
     let event = |(seq, (record, state)): (u64, (Record, Option<String>))| NewEvent {
         seq,

@@ -12,7 +12,7 @@ use quick_cache::sync::Cache;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{App, AppError, Caller};
+use super::{App, AppError, Caller, test_cases::Tested};
 
 /// Checked documents held at the same time.
 const CACHED_FLOWS: usize = 1_000;
@@ -314,12 +314,16 @@ impl App {
     /// Publishes the draft; the version's number. A draft that equals the latest version gives that version again.
     ///
     /// # Errors
-    /// `FLOW_NOT_FOUND`; `INVALID_TREE` or `NO_STEPS` where the draft has problems.
+    /// `FLOW_NOT_FOUND`; `INVALID_TREE` or `NO_STEPS` where the draft has problems; `TESTS_FAILED` where test cases do not
+    /// pass that must.
     pub async fn publish(&self, project: &Project, flow: &str, note: &str, author: &str) -> Result<u32, AppError> {
         let scope = project.record.id;
         let record = self.flow_record(scope, flow).await?;
         self.checked(scope, &record.draft_hash).await?;
-        let version = self.store().publish(scope, record.id, &record.draft_hash, note, author, self.now()).await?;
+        let tested = Tested { caller: self.local_caller(project), flow: record.clone() };
+        let passed = self.pass_gate(&tested, None).await?;
+        let hash = passed.as_deref().unwrap_or(&record.draft_hash);
+        let version = self.store().publish(scope, record.id, hash, note, author, self.now()).await?;
         self.forget_record(project, flow);
         Ok(version.number)
     }

@@ -184,8 +184,16 @@ impl History {
     /// The number of the last event that came from the job that this run tries again; 0 where none did.
     pub fn carried(&self) -> u64 {
         match self.events.first() {
-            Some(Happened { seq, record: Record::RunStarted { carried }, .. }) if *carried > 0 => seq + carried,
+            Some(Happened { seq, record: Record::RunStarted { carried, .. }, .. }) if *carried > 0 => seq + carried,
             _ => 0,
+        }
+    }
+
+    /// What the run took, where that was kept.
+    pub fn inputs(&self) -> Option<&Content> {
+        match self.events.first() {
+            Some(Happened { record: Record::RunStarted { inputs, .. }, .. }) => inputs.as_ref(),
+            _ => None,
         }
     }
 

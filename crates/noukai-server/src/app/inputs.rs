@@ -33,12 +33,18 @@ impl RunInputs {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// The same as a value, for traces.
+    pub fn value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
     pub fn read(text: &str) -> Result<Self, AppError> {
         serde_json::from_str(text).map_err(AppError::internal)
     }
 }
 
 /// What every door's first request has in common.
+#[derive(Default)]
 pub(crate) struct Sent {
     pub message: Option<String>,
     pub messages: Option<Vec<ChatMessage>>,

@@ -30,6 +30,7 @@ mod retention;
 mod retry;
 mod sessions;
 mod step;
+mod test_cases;
 mod traces;
 mod upkeep;
 
@@ -50,6 +51,7 @@ use noukai_store::Store;
 pub use observer::{EventStream, SeqEvent};
 pub use retention::Retention;
 pub use retry::{RetryFrom, RetryOptions, RetryVersion};
+pub use test_cases::{Page, junit};
 use time::OffsetDateTime;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

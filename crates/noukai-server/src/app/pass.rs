@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Durat
 use futures::FutureExt;
 use noukai_api::{CaptureMode, ErrorCode, RunStatus, RunSummary, StepError, Tokens, TriggerType};
 use noukai_engine::{
-    DoneOutputs, Failure, Outcome, Ports, RunBounds, RunReport, RunSpec, SystemClock, ToolPause, ToolResume, Until,
-    wire_turns,
+    DoneOutputs, Failure, Model, Outcome, Ports, RunBounds, RunReport, RunSpec, SystemClock, ToolPause, ToolResume,
+    Until, wire_turns,
 };
 use noukai_flow::Flow;
 use noukai_models::decimal_text;
@@ -50,6 +50,8 @@ pub(crate) struct Pass {
     pub permit: Option<Permit>,
     /// Its result is kept until the reply with it is.
     pub keeps_result: bool,
+    /// Who answers its LLM blocks in place of the server's models.
+    pub model: Option<Arc<dyn Model>>,
 }
 
 /// How the run enters the pass.
@@ -97,12 +99,13 @@ impl Pass {
             cancel: None,
             permit,
             keeps_result: false,
+            model: None,
         }
     }
 
     /// Whether the run may end and go on later: an execute run without tools does neither pause nor survive a crash.
     fn may_go_on(&self) -> bool {
-        self.run.trigger != TriggerType::Execute || !self.inputs.tools.is_empty()
+        !matches!(self.run.trigger, TriggerType::Execute | TriggerType::Test) || !self.inputs.tools.is_empty()
     }
 
     fn spec(&self, limits: &noukai_api::Limits) -> RunSpec {
@@ -180,12 +183,12 @@ impl App {
         let spec = pass.spec(self.limits());
         let recorder = Arc::new(self.recorder(&mut pass));
         let ports = Ports {
-            model: self.models_of(pass.run.project_id),
+            model: pass.model.clone().unwrap_or_else(|| self.models_of(pass.run.project_id)),
             code: self.code().port(),
             sink: recorder.clone(),
             clock: Arc::new(SystemClock),
         };
-        begin(&pass, &recorder);
+        begin(&pass, &recorder, self.capture_of(pass.run.capture));
         let cancel = pass.cancel.clone().unwrap_or_else(|| self.cutting().child_token());
         let walked = AssertUnwindSafe(noukai_engine::run(spec, &ports, &cancel)).catch_unwind().await;
         let report = walked.unwrap_or_else(|_| panicked());
@@ -229,14 +232,15 @@ impl App {
     }
 }
 
-fn begin(pass: &Pass, recorder: &Recorder) {
+fn begin(pass: &Pass, recorder: &Recorder, capture: Capture) {
+    let kept = || (capture.mode == CaptureMode::Full).then(|| capture.content(&pass.inputs.value()));
     match pass.begin {
         Begin::Create => {
             let inputs = pass.may_go_on().then(|| pass.inputs.text());
-            recorder.create(NewRun { record: pass.run.clone(), inputs, job: None });
+            recorder.create(NewRun { record: pass.run.clone(), inputs, job: None }, kept());
         }
         Begin::Start => {
-            recorder.record(Record::RUN_STARTED, Some(Record::RUN_STARTED), None);
+            recorder.started(kept());
             recorder.change(RunChange::Running);
         }
         Begin::TakeOver => recorder.change(RunChange::Running),

@@ -40,6 +40,9 @@ pub(crate) enum Record {
         /// How many of the records after this one came from the job that this one tries again.
         #[serde(default, skip_serializing_if = "is_zero")]
         carried: u64,
+        /// What the run took, where contents are kept as they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        inputs: Option<Content>,
     },
     Started(Started),
     Failed(Failed),
@@ -90,7 +93,7 @@ pub(crate) enum Record {
 
 impl Record {
     /// A run that begins with nothing done.
-    pub const RUN_STARTED: Self = Self::RunStarted { carried: 0 };
+    pub const RUN_STARTED: Self = Self::RunStarted { carried: 0, inputs: None };
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    capture::Capture,
+    capture::{Capture, Content},
     observer::Observer,
     record::{Record, RunView, Stored, numbered},
 };
@@ -74,9 +74,14 @@ impl Recorder {
     }
 
     /// Creates the run with the first write.
-    pub fn create(&self, run: NewRun) {
+    pub fn create(&self, run: NewRun, inputs: Option<Content>) {
         self.held.lock().create = Some(Box::new(run));
-        self.record(Record::RUN_STARTED, Some(Record::RUN_STARTED), None);
+        self.started(inputs);
+    }
+
+    /// The run's first record, with what it took where that is kept.
+    pub fn started(&self, inputs: Option<Content>) {
+        self.record(Record::RunStarted { carried: 0, inputs }, Some(Record::RUN_STARTED), None);
     }
 
     /// Changes the run's status with the next write.

@@ -69,10 +69,14 @@ impl App {
     /// # Errors
     /// As [`App::flow_run`].
     pub async fn trace(&self, caller: &Caller, flow: Option<&str>, id: &str) -> Result<Trace, AppError> {
-        let run = self.owned_run(caller, flow, id).await?;
-        let rows = self.shown_rows(&run).await?;
+        self.trace_of(&self.owned_run(caller, flow, id).await?).await
+    }
+
+    /// The trace of a run that its caller may see.
+    pub(crate) async fn trace_of(&self, run: &RunRecord) -> Result<Trace, AppError> {
+        let rows = self.shown_rows(run).await?;
         let steps = step_traces(&latest(rows));
-        Ok(Trace { flow_run: self.linked(&run).await?, steps })
+        Ok(Trace { flow_run: self.linked(run).await?, steps })
     }
 
     /// A run with the jobs it retries and is retried by.

@@ -124,9 +124,13 @@ pub(super) const fn status(code: ErrorCode) -> StatusCode {
         | E::StepNotFound
         | E::JobNotFound
         | E::SessionNotFound
-        | E::KeyNotFound => StatusCode::NOT_FOUND,
+        | E::KeyNotFound
+        | E::TestCaseNotFound
+        | E::TestRunNotFound => StatusCode::NOT_FOUND,
         E::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        E::StaleTree | E::ToolIterationLimit | E::AlreadyResumed | E::Conflict => StatusCode::CONFLICT,
+        E::StaleTree | E::ToolIterationLimit | E::AlreadyResumed | E::Conflict | E::TestsFailed | E::RunNotRecorded => {
+            StatusCode::CONFLICT
+        }
         E::PayloadTooLarge | E::MessagesTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         E::ValidationError | E::MissingMessage | E::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         E::RateLimited => StatusCode::TOO_MANY_REQUESTS,

@@ -13,6 +13,9 @@ use crate::app::{AppError, Reply};
 /// Type of every reply that is no event stream.
 pub(super) const JSON: &str = "application/json";
 
+/// Type of reports for build servers.
+pub(super) const XML: &str = "application/xml";
+
 /// A wire value as a reply.
 pub(super) fn json<T: Serialize>(status: StatusCode, value: &T) -> Result<Reply, AppError> {
     let body = serde_json::to_string(value).map_err(AppError::internal)?;

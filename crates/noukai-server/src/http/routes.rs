@@ -3,10 +3,10 @@
 
 use axum::{
     Router,
-    routing::{MethodRouter, delete, get, post},
+    routing::{MethodRouter, delete, get, patch, post, put},
 };
 
-use super::handlers::{execute, jobs, keys, meta, runs, sessions, step};
+use super::handlers::{execute, jobs, keys, meta, runs, sessions, step, test_cases};
 use crate::app::App;
 
 /// One row of the table.
@@ -66,6 +66,20 @@ routes! {
     get    "/flow-runs/{execution_id}/steps/{step_id}/trace"                           runs::step_trace,
     get    "/flow-runs/{execution_id}/trace/stream"                                    runs::follow,
 
+    get    "/flows/{flow_id}/test-cases"                                               test_cases::list,
+    post   "/flows/{flow_id}/test-cases"                                               test_cases::create,
+    get    "/flows/{flow_id}/test-cases/{case}"                                        test_cases::get,
+    patch  "/flows/{flow_id}/test-cases/{case}"                                        test_cases::update,
+    delete "/flows/{flow_id}/test-cases/{case}"                                        test_cases::remove,
+    post   "/flows/{flow_id}/test-cases/{case}/runs"                                   test_cases::run_one,
+    get    "/flows/{flow_id}/test-runs"                                                test_cases::list_runs,
+    post   "/flows/{flow_id}/test-runs"                                                test_cases::run,
+    get    "/flows/{flow_id}/publish-gate"                                             test_cases::gate,
+    put    "/flows/{flow_id}/publish-gate"                                             test_cases::set_gate,
+    get    "/test-runs/{test_run_id}"                                                  test_cases::get_run,
+    get    "/test-runs/{test_run_id}/trace"                                            test_cases::trace,
+    get    "/test-runs/{test_run_id}/junit"                                            test_cases::report,
+
     post   "/keys"                                                                     keys::create,
     get    "/keys"                                                                     keys::list,
     get    "/keys/verify"                                                              keys::verify,
@@ -102,7 +116,9 @@ impl Route {
 const fn method_name(function: &[u8]) -> &'static str {
     match function {
         b"get" => "GET",
+        b"patch" => "PATCH",
         b"post" => "POST",
+        b"put" => "PUT",
         _ => "DELETE",
     }
 }

@@ -21,6 +21,7 @@ mod races;
 mod retry;
 mod shutdown;
 mod streams;
+mod test_cases;
 mod traces;
 
 /// Which database [`common`] keeps the data of servers in.

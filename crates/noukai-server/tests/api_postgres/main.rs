@@ -31,6 +31,8 @@ mod retry;
 mod shutdown;
 #[path = "../api/streams.rs"]
 mod streams;
+#[path = "../api/test_cases.rs"]
+mod test_cases;
 #[path = "../api/traces.rs"]
 mod traces;
 

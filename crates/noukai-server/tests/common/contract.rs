@@ -32,6 +32,8 @@ pub fn check(method: &Method, path: &str, reply: &Reply) {
     assert!(!schema.is_null(), "{at}: {content_type} is not documented");
     if content_type == "text/event-stream" {
         events(&reply.text).iter().for_each(|event| fits("EventData", &event.data, &at));
+    } else if content_type == "application/xml" {
+        assert!(reply.text.starts_with("<?xml "), "{at}: {}", reply.text);
     } else {
         matches(&format!("{method} {template} {code}"), schema, &reply.json(), &at);
     }

@@ -20,6 +20,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "start", sql: include_str!("migrations/0001_start.sql") },
     Migration { number: 2, name: "cached_replies", sql: include_str!("migrations/0002_cached_replies.sql") },
+    Migration { number: 3, name: "test cases", sql: include_str!("migrations/0003_test_cases.sql") },
 ];
 
 /// The schema that this release knows.

@@ -22,6 +22,7 @@ mod prune;
 mod queues;
 mod rows;
 mod runs;
+mod test_cases;
 mod tls;
 mod transact;
 mod upkeep;

@@ -3,10 +3,12 @@
 
 mod cache;
 mod jobs;
+mod test_cases;
 
 pub use cache::*;
 pub use jobs::*;
 use noukai_api::{CaptureMode, RunStatus, Scope, Tokens, TriggerType};
+pub use test_cases::*;
 use time::OffsetDateTime;
 use uuid::Uuid;
 

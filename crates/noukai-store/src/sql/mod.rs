@@ -10,6 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod projects;
 pub(crate) mod queues;
 pub(crate) mod runs;
+pub(crate) mod test_cases;
 pub(crate) mod upkeep;
 
 /// The columns that make a run's record, of a table `runs` called `r`.

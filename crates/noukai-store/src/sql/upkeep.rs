@@ -10,14 +10,14 @@ pub(crate) const INTERRUPTED_SQLITE: &str = concat!(
     "SELECT ",
     run_columns!(),
     " FROM runs r WHERE r.id IN (SELECT o.id FROM runs o WHERE o.completed_at IS NULL AND o.status = 'running') \
-     AND r.trigger_type IN ('execute', 'step') ORDER BY r.id"
+     AND r.trigger_type IN ('execute', 'step', 'test') ORDER BY r.id"
 );
 
 /// By the index of running runs; jobs have no node.
 pub(crate) const INTERRUPTED_POSTGRES: &str = concat!(
     "SELECT ",
     run_columns!(),
-    " FROM runs r WHERE r.completed_at IS NULL AND r.status = 'running' AND r.trigger_type IN ('execute', 'step') \
+    " FROM runs r WHERE r.completed_at IS NULL AND r.status = 'running' AND r.trigger_type IN ('execute', 'step', 'test') \
      AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = r.node AND n.alive_until > $1) ORDER BY r.id"
 );
 

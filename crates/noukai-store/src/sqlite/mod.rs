@@ -20,6 +20,7 @@ mod queues;
 mod readers;
 mod rows;
 mod runs;
+mod test_cases;
 mod tools;
 mod upkeep;
 mod writer;

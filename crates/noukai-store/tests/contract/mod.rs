@@ -14,6 +14,7 @@ pub mod pauses;
 pub mod projects;
 pub mod queues;
 pub mod runs;
+pub mod test_cases;
 pub mod upkeep;
 
 /// `contract_tests!(sqlite, make_store)`: `make_store` is an `async fn() -> Arc<dyn Store>`.
@@ -42,6 +43,8 @@ macro_rules! contract_tests {
                 keys_are_apart, what_was_made_is_not_forgotten, a_result_waits_for_its_reply];
             cache: [kept_for_its_time, hidden_from_other_projects, the_oldest_goes_past_the_bound,
                 bounds_hold_in_a_race, what_is_past_its_time_goes];
+            test_cases: [cases_are_kept_in_order, names_are_taken_once, a_flow_has_a_bound, a_change_needs_the_revision,
+                a_test_run_advances_to_its_end, old_test_runs_go, a_gate_is_set_and_read, hidden_from_other_projects];
             upkeep: [ready, recover_voids_leases, recover_returns_interrupted, paused_since, prune_takes_what_is_old,
                 prune_goes_by_the_end, prune_goes_by_capture, prune_goes_on_where_it_ended, prune_stops_at_its_limit,
                 keys_go_up_to_the_limit, close_stores_what_is_queued];

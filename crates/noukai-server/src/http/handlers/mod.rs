@@ -7,3 +7,4 @@ pub(super) mod meta;
 pub(super) mod runs;
 pub(super) mod sessions;
 pub(super) mod step;
+pub(super) mod test_cases;

@@ -1,5 +1,7 @@
 //! Examples of the document. A test checks each against its schema.
 
+mod test_cases;
+
 use serde_json::{Value, json};
 
 const RUN: &str = "01985f3e-6d0a-7c3b-9f4e-2b8d5a1c7e90";
@@ -24,7 +26,7 @@ pub(super) fn requests(handler: &str) -> Vec<(&'static str, Value)> {
             "key",
             json!({"project_id": FLOW, "name": "CI", "environment": "test", "expires_at": "2030-01-01T00:00:00Z"}),
         )],
-        _ => Vec::new(),
+        other => test_cases::requests(other),
     }
 }
 
@@ -47,7 +49,7 @@ pub(super) fn replies(handler: &str) -> Vec<(&'static str, Value)> {
             ("running", json!({"executionId": RUN, "status": "running"})),
             ("completed", json!({"executionId": RUN, "status": "completed", "result": "urgent"})),
         ],
-        _ => Vec::new(),
+        other => test_cases::replies(other),
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use self::operations::{Content, Operation};
 use super::{
-    PREFIX, error,
+    PREFIX, error, reply,
     routes::{ROUTES, Route},
     sse,
 };
@@ -117,6 +117,7 @@ fn success(operation: &Operation) -> Value {
             ("application/json", json!({"oneOf": either}))
         }
         Content::Anything => ("application/json", json!({"type": "object"})),
+        Content::Xml => (reply::XML, json!({"type": "string"})),
         Content::Events => (sse::CONTENT_TYPE, reference("schemas", "EventStream")),
     };
     let mut content = json!({"schema": schema});

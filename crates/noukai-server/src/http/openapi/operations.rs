@@ -1,5 +1,7 @@
 //! What each handler does, in words, and which errors it may answer with. Routes that share a handler share its entry.
 
+mod test_cases;
+
 use noukai_api::ErrorCode::{self, *};
 use serde_json::{Value, json};
 
@@ -31,19 +33,25 @@ pub(super) enum Content {
     Either(&'static [&'static str]),
     Anything,
     Events,
+    Xml,
 }
 
 pub(super) const TAGS: &[(&str, &str)] = &[
     ("run", "Run flows"),
     ("jobs", "Runs that are queued"),
     ("traces", "What runs did"),
+    ("tests", "Test cases of flows"),
     ("keys", "API keys"),
     ("server", "The server itself"),
 ];
 
 /// The description that belongs to a route.
 pub(super) fn of(route: &Route) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|operation| operation.name == route.name)
+    all().find(|operation| operation.name == route.name)
+}
+
+fn all() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(test_cases::OPERATIONS)
 }
 
 /// Every error a route may answer with.
@@ -465,6 +473,9 @@ pub(super) fn parameters() -> Value {
             "name": "session_id", "in": "path", "required": true,
             "schema": {"type": "string", "format": "uuid"},
         },
+        "flow_id": path("flow_id", "The flow, by its id."),
+        "case": path("case", "The test case, by its id or its name."),
+        "test_run_id": path("test_run_id", "The test run."),
         "key_id": path("key_id", "The key's id."),
         "versionQuery": query("version", "On the base path the same as `/vN`.", json!({"type": "integer", "minimum": 0})),
         "deltas": query("deltas", "Whether to send model tokens as they come, as `step_delta`.", json!({"type": "boolean", "default": false})),
@@ -477,6 +488,7 @@ pub(super) fn parameters() -> Value {
         "status": query("status", "Only runs that stand so.", json!({"$ref": "#/components/schemas/RunStatus"})),
         "poison": query("poison", "Only jobs that were given up because they never came to an end.", json!({"type": "boolean", "default": false})),
         "limit": query("limit", "Runs per page.", json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 20})),
+        "pageLimit": query("limit", "Entries per page.", json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 20})),
         "cursor": query("cursor", "`nextCursor` of the page before.", json!({"type": "string"})),
         "projectId": query("projectId", "Only keys of this project.", json!({"type": "string"})),
         "SessionIdHeader": header("X-Session-Id", "Tags the run with a session.", json!({"type": "string", "maxLength": 200})),
@@ -513,7 +525,7 @@ mod tests {
 
     #[test]
     fn every_description_belongs_to_a_route() {
-        for operation in OPERATIONS {
+        for operation in all() {
             assert!(ROUTES.iter().any(|route| route.name == operation.name), "{}", operation.name);
         }
     }

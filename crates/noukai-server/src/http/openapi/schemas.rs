@@ -24,6 +24,10 @@ fn requests() -> Map<String, Value> {
     add::<api::ExecuteRequest>(&mut generator);
     add::<api::StepRequest>(&mut generator);
     add::<api::CreateKey>(&mut generator);
+    add::<api::CreateTestCase>(&mut generator);
+    add::<api::UpdateTestCase>(&mut generator);
+    add::<api::StartTestRun>(&mut generator);
+    add::<api::Gate>(&mut generator);
     add::<api::Tool>(&mut generator);
     add::<api::ToolChoice>(&mut generator);
     let mut schemas = generator.take_definitions(true);
@@ -45,6 +49,12 @@ fn replies() -> Map<String, Value> {
     add::<api::StepTrace>(&mut generator);
     add::<api::StepAttempts>(&mut generator);
     add::<api::Session>(&mut generator);
+    add::<api::TestCase>(&mut generator);
+    add::<api::TestCaseList>(&mut generator);
+    add::<api::TestRun>(&mut generator);
+    add::<api::TestRunList>(&mut generator);
+    add::<api::TestRunTrace>(&mut generator);
+    add::<api::Gate>(&mut generator);
     add::<api::CreatedKey>(&mut generator);
     add::<api::KeyList>(&mut generator);
     add::<api::DeletedKey>(&mut generator);
