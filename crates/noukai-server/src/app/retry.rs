@@ -65,7 +65,11 @@ impl App {
         let job = self.owned_job(caller, flow, job_id(id)?).await?;
         let id = job.run.id;
         let inputs = self.store().run_inputs(caller.scope(), id).await?;
-        let inputs = RunInputs::read(&inputs.filter(|_| job.retryable).ok_or_else(|| not_retryable(&job))?)?;
+        let Some(inputs) = inputs.filter(|_| job.retryable) else {
+            // As it stands now: another may have been quicker between the two reads.
+            return Err(not_retryable(&self.owned_job(caller, flow, id).await?));
+        };
+        let inputs = RunInputs::read(&inputs)?;
         let pinned = self.pin_retry(caller, flow, &job.run, options.version).await?;
         let (checked, inputs, same_inputs) = self.prepare_again(&pinned, inputs)?;
         let events = if options.from == RetryFrom::Failed && same_inputs {
