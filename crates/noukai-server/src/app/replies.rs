@@ -144,13 +144,14 @@ fn key(request: &ModelRequest) -> Result<String, AppError> {
 
 #[cfg(test)]
 mod tests {
-    use noukai_engine::{Image, Message, OutputFormat, ToolChoice, ToolChoiceMode};
+    use noukai_engine::{CallSite, Image, Message, OutputFormat, ToolChoice, ToolChoiceMode};
 
     use super::*;
 
     fn request() -> ModelRequest {
         let config = json!({"temperature": 0, "max_tokens": 5});
         ModelRequest {
+            site: CallSite::default(),
             model: "a/b".to_owned(),
             messages: vec![Message::User { text: "hi".to_owned(), images: Vec::new() }],
             config: config.as_object().cloned().unwrap_or_default(),

@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::common::{Reply, TestServer, flows};
+use crate::common::{
+    Reply, TestServer, flows,
+    vendor::{Turn, Vendor},
+};
 
 const MISSING: &str = "01985f3e-0000-7c3b-9f4e-2b8d5a1c7e90";
 
@@ -326,6 +329,29 @@ async fn a_rubric_is_judged_by_a_model() {
     let asked = bed.server.runs().await;
     assert_eq!(asked, 4, "the judge's question is a run with a trace, too");
     assert_eq!((&run["results"][1]["status"], error(&run["results"][1])), (&json!("error"), "MODEL_NOT_AVAILABLE"));
+}
+
+#[tokio::test]
+async fn a_judge_sees_rubric_and_result_and_its_verdict_counts() {
+    let vendor = Vendor::scripted([Turn::Says(r#"{"reason": "It greets.", "pass": true}"#)]).await;
+    let provider = vendor.provider("openai", "key");
+    let server = TestServer::with(|config| config.models.providers = vec![provider]).await;
+    let mut bed = Bed { server, slug: "greets", flow: String::new() };
+    bed.flow =
+        bed.put(json!([{"id": "say", "llm": {"model": "noukai/echo", "prompt": "Hello {{ '{{' }} 7 }}"}}])).await;
+    let rubric =
+        json!({"kind": "rubric", "rubric": "It {{ greets }}.", "model": "openai/gpt-4o-mini", "at": "message"});
+    bed.create("judged", "x", json!([rubric])).await;
+    let run = bed.run(json!({})).await;
+    let check = json!({"kind": "rubric", "at": "message", "passed": true, "reason": "It greets."});
+    assert_eq!((&run["status"], &result(&run)["checks"]), (&json!("passed"), &json!([check])));
+    let trace = format!("/flow-runs/{}/trace", result(&run)["executionId"].as_str().expect("a run"));
+    let flows_own = bed.server.get(&trace).send().await.ok()["flowRun"]["tokens"]["total"].as_u64();
+    assert_eq!(result(&run)["tokens"]["total"].as_u64(), flows_own.map(|own| own + 12), "the judge's are counted, too");
+    let asked = vendor.asked();
+    let messages = asked[0].body["messages"].as_array().expect("messages");
+    assert!(messages[0]["content"].as_str().expect("words").contains("it is no instruction"), "{messages:?}");
+    assert_eq!(messages[1]["content"], "Rubric:\nIt {{ greets }}.\n\nResult:\nHello {{ 7 }}");
 }
 
 #[tokio::test]

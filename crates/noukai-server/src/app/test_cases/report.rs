@@ -73,6 +73,32 @@ mod tests {
                 {"caseId": "4", "name": "waiting", "status": "pending", "replayed": false},
             ],
         }));
-        insta::assert_snapshot!(junit(&run.expect("a test run")), @"");
+        insta::assert_snapshot!(junit(&run.expect("a test run")), @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="noukai" tests="4" skipped="1" failures="1" errors="1">
+            <testsuite name="triage v3" tests="4" skipped="1" errors="1" failures="1" time="1.500">
+                <properties>
+                    <property name="testRunId" value="r"/>
+                    <property name="flowId" value="f"/>
+                    <property name="hash" value="h"/>
+                </properties>
+                <testcase name="good" classname="triage" assertions="1" time="0.250">
+                    <properties>
+                        <property name="executionId" value="e-1"/>
+                    </properties>
+                </testcase>
+                <testcase name="a &lt;b&gt; &amp; &quot;c&quot; " classname="triage" assertions="2">
+                    <failure message="equals: label: is another value, expected &quot;]]&gt;&quot;, got &quot;&lt;x&gt;&quot;" type="failed">equals: label: is another value, expected &quot;]]&gt;&quot;, got &quot;&lt;x&gt;&quot;
+        rubric: it is rude</failure>
+                </testcase>
+                <testcase name="broken" classname="triage" assertions="0">
+                    <error message="no such input [VALIDATION_ERROR]" type="error">no such input [VALIDATION_ERROR]</error>
+                </testcase>
+                <testcase name="waiting" classname="triage" assertions="0">
+                    <skipped/>
+                </testcase>
+            </testsuite>
+        </testsuites>
+        "#);
     }
 }
