@@ -90,6 +90,12 @@ error_codes! {
     TestCaseNotFound = "TEST_CASE_NOT_FOUND",
     /// No such test run in the project.
     TestRunNotFound = "TEST_RUN_NOT_FOUND",
+    /// No such organisation in reach.
+    OrganizationNotFound = "ORGANIZATION_NOT_FOUND",
+    /// No such member in the organisation.
+    MemberNotFound = "MEMBER_NOT_FOUND",
+    /// No such invitation, or none that can still be accepted.
+    InvitationNotFound = "INVITATION_NOT_FOUND",
     /// The step call names another version than its run was started with.
     StaleTree = "STALE_TREE",
     /// The block's `max_tool_iterations` is used up.

@@ -9,6 +9,7 @@ mod events;
 mod jobs;
 mod keys;
 mod limits;
+mod members;
 mod requests;
 mod sessions;
 mod test_cases;
@@ -19,6 +20,10 @@ pub use events::{RunSummary, StepError, StreamEvent, TokenDetails, Tokens};
 pub use jobs::{JobAccepted, JobAttempt, JobStatus, QueuePlace, QueueStatus};
 pub use keys::{CreateKey, CreatedKey, DeletedKey, KeyInfo, KeyList, Scope, VerifiedKey};
 pub use limits::Limits;
+pub use members::{
+    AcceptInvitation, ChangeMember, ChangePassword, CreatedInvitation, Done, Invitation, InvitationList, Invite, Me,
+    Member, MemberList, MemberRole, SetUp, SignIn, SignedIn, User,
+};
 pub use requests::{
     Attachment, ChatMessage, ExecuteReply, ExecuteRequest, PausedReply, StepRequest, Tool, ToolCall, ToolCallFunction,
     ToolChoice, ToolChoiceFunction, ToolChoiceMode, ToolFunction,

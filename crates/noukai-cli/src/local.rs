@@ -67,6 +67,14 @@ impl Local {
         }
     }
 
+    /// Opens data, or makes it, whatever projects are in it.
+    ///
+    /// # Errors
+    /// Why it cannot be opened, in one line.
+    pub async fn app(&self) -> Result<App, CliError> {
+        open_app(&self.config()?).await
+    }
+
     fn config(&self) -> Result<Config, CliError> {
         let overrides = Overrides { data: self.data.clone(), database: self.database.clone(), ..Overrides::default() };
         load_config(self.config.as_deref(), overrides)

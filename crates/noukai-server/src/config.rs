@@ -4,6 +4,7 @@
 
 mod code;
 mod models;
+mod public;
 mod retention;
 
 use std::{
@@ -50,6 +51,9 @@ pub struct Config {
     pub retention: Retention,
     /// What traces keep where a flow does not say; `None`: as the organisation says.
     pub capture: Option<CaptureMode>,
+    /// Where people reach this server, without a slash at its end, such as `https://noukai.example.org`; `None`: only at
+    /// this machine's own addresses.
+    pub public_url: Option<String>,
     /// Organisation that flow files go to.
     pub org: String,
     /// Project that flow files go to.
@@ -135,6 +139,8 @@ struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
     flows: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    public_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     org: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<String>,
@@ -217,6 +223,7 @@ impl Config {
             code: file.code.merge(env)?,
             limits,
             capture: flags.capture.or(file.trace_capture),
+            public_url: env("NOUKAI_PUBLIC_URL").or(file.public_url).map(|url| public::url(&url)).transpose()?,
             org: flags.org.or_else(|| env("NOUKAI_ORG")).or(file.org).unwrap_or_else(|| "local".to_owned()),
             project: flags
                 .project
@@ -268,6 +275,7 @@ impl Config {
             listen: self.listen.clone(),
             data: Some(self.data.clone()),
             flows: self.flows.clone(),
+            public_url: self.public_url.clone(),
             org: Some(self.org.clone()),
             project: Some(self.project.clone()),
             trace_capture: self.capture,

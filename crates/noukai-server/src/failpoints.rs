@@ -3,6 +3,7 @@
 //! Compiled with the feature `failpoints` alone (and for this crate's tests): no released binary has it. Knows which
 //! writes there are and what they are called; knows nothing of what they mean.
 
+mod identity;
 mod test_cases;
 
 use std::{
@@ -396,6 +397,15 @@ impl Projects for FailingStore {
 
     async fn set_trace_capture(&self, org_id: Uuid, mode: CaptureMode) -> Result<(), StoreError> {
         self.inner.set_trace_capture(org_id, mode).await
+    }
+
+    async fn projects_of(
+        &self,
+        org_id: Uuid,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ProjectRecord>, StoreError> {
+        self.inner.projects_of(org_id, after, limit).await
     }
 }
 

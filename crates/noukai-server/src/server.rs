@@ -94,6 +94,7 @@ impl App {
             retention: config.retention.clone(),
             capture: config.capture,
             data: config.data.clone(),
+            public_url: config.public_url.clone(),
         });
         app.ready().await.map_err(|error| StartError(error.context.unwrap_or(error.message)))?;
         Ok(app)
@@ -190,7 +191,10 @@ impl Server {
             drop(app.spawn(report(cage)));
         }
         let accepting = CancellationToken::new();
-        let router = if role == Role::Serve { http::router(app.clone()) } else { http::health_router(app.clone()) };
+        let router = match role {
+            Role::Serve => http::router(app.clone()),
+            Role::Work => http::health_router(app.clone()),
+        };
         let serve = |listener| tokio::spawn(http::serve(listener, router.clone(), accepting.clone()));
         let listeners = listeners.into_iter().map(serve).collect();
         Ok(Self { app, address, drain: config.drain, grace: config.grace, accepting, listeners, _lock: lock })

@@ -1,11 +1,13 @@
 //! One narrow trait per subject. Tenant scope comes first in every call that a caller's input reaches; the few
 //! calls without one say why.
 
+mod identity;
 mod test_cases;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use identity::*;
 use noukai_api::CaptureMode;
 use time::OffsetDateTime;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -20,9 +22,15 @@ use crate::{
 pub use self::test_cases::TestCases;
 
 /// Everything a server needs of one database.
-pub trait Store: Projects + Flows + Keys + Runs + Jobs + Idempotency + ReplyCache + TestCases + Upkeep {}
+pub trait Store:
+    Projects + Flows + Keys + Identities + Grants + Runs + Jobs + Idempotency + ReplyCache + TestCases + Upkeep
+{
+}
 
-impl<T: Projects + Flows + Keys + Runs + Jobs + Idempotency + ReplyCache + TestCases + Upkeep> Store for T {}
+impl<T> Store for T where
+    T: Projects + Flows + Keys + Identities + Grants + Runs + Jobs + Idempotency + ReplyCache + TestCases + Upkeep
+{
+}
 
 /// Organisations and projects.
 #[async_trait]
@@ -49,6 +57,14 @@ pub trait Projects: Send + Sync {
     /// The organisation's default capture mode; unscoped by project, as the setting is the organisation's.
     /// [`StoreError::Conflict`] where there is no such organisation.
     async fn set_trace_capture(&self, org_id: Uuid, mode: CaptureMode) -> Result<(), StoreError>;
+
+    /// An organisation's projects behind the slug `after`, by slug, at most `limit`.
+    async fn projects_of(
+        &self,
+        org_id: Uuid,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ProjectRecord>, StoreError>;
 }
 
 /// Flows, their documents (by content hash) and versions.

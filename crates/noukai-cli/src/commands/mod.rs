@@ -22,6 +22,7 @@ mod publish;
 mod run;
 mod serve;
 mod session;
+mod setup;
 mod steps;
 mod trace;
 mod worker;
@@ -51,6 +52,7 @@ pub enum Command {
     Block(block::Args),
     Serve(serve::Args),
     Worker(worker::Args),
+    Setup(setup::Args),
     Key(key::Args),
     Backup(backup::Args),
     Migrate(migrate::Args),
@@ -86,6 +88,7 @@ impl Command {
             Self::Block(args) => block::run(args).await,
             Self::Serve(args) => serve::run(args).await,
             Self::Worker(args) => worker::run(args).await,
+            Self::Setup(args) => setup::run(args).await,
             Self::Key(args) => key::run(args).await,
             Self::Backup(args) => backup::run(args).await,
             Self::Migrate(args) => migrate::run(args).await,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use noukai_server::{App, Config, Overrides, Server};
+use noukai_server::{App, AppError, Config, Overrides, Server};
 use serde_json::json;
 
 use crate::{
@@ -19,6 +19,7 @@ Examples:
   noukai serve
   noukai serve --config /etc/noukai.toml --log-format json
   noukai serve --listen 0.0.0.0:8080 --data /var/lib/noukai --flows flows/
+  noukai setup --data /var/lib/noukai                            a token for the first account, as printed at first start
   noukai key create --name first --data /var/lib/noukai
   NOUKAI_DATABASE=postgres://... noukai serve --listen 0.0.0.0:8080    one of many over one PostgreSQL
 
@@ -74,8 +75,10 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     flow_files::warn(&files);
     let server = Server::start(config.clone()).await.map_err(CliError::failure)?;
     let outcome = load(server.app(), &config, &files).await;
+    let setup_token = server.app().first_setup_token().await;
     if outcome.is_ok() {
         announce(&server, args.json);
+        announce_setup(&server, setup_token)?;
         stop.requested().await;
     }
     server.shutdown().await;
@@ -87,6 +90,17 @@ async fn load(app: &App, config: &Config, files: &[FlowFile]) -> Result<(), CliE
     let project = app.ensure_project(&config.org, &config.project).await?;
     for file in files {
         app.put_flow(&project, file.checked()?.1).await?;
+    }
+    Ok(())
+}
+
+/// Once, on a server that nobody has used yet. Not in its log: whoever reads that later is somebody else.
+fn announce_setup(server: &Server, token: Result<Option<String>, AppError>) -> Result<(), CliError> {
+    if let Some(token) = token? {
+        output::note(&format!(
+            "first start: make your account with POST {}/api/v1/setup and this token, good for a day: {token}",
+            server.url()
+        ));
     }
     Ok(())
 }

@@ -7,28 +7,50 @@ use std::{
     time::{Duration, Instant},
 };
 
-use noukai_api::{ErrorCode, Scope};
-use noukai_store::{KeyRecord, ProjectId, ProjectRecord};
+use noukai_api::{ErrorCode, MemberRole, Scope};
+use noukai_store::{KeyRecord, MemberRecord, ProjectId, ProjectRecord};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{App, AppError, Project};
+use super::{App, AppError, Project, grants, identity};
 
 /// How long a key may go on working after it was revoked elsewhere.
 const CACHE_TIME: Duration = Duration::from_secs(10);
 /// Keys held at the same time; past that the cache starts anew.
 const CACHE_SIZE: usize = 10_000;
 
-/// An authenticated caller: one key of one project. Cheap to clone, as each request does a few times.
+/// An authenticated caller: one key of one project, or a person at work in one. Cheap to clone, as each request does a
+/// few times.
 #[derive(Debug, Clone)]
 pub struct Caller(Arc<Identity>);
+
+/// A door of the server that something may be granted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The HTTP API.
+    Api,
+    /// The MCP server.
+    Mcp,
+}
+
+impl Audience {
+    /// As stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Mcp => "mcp",
+        }
+    }
+}
 
 /// Who a caller is.
 #[derive(Debug)]
 pub struct Identity {
-    /// The key.
+    /// The key; for a person, what stands for one.
     pub key_id: String,
+    /// The person; `None` for an API key.
+    pub member: Option<Member>,
     /// The project.
     pub project_id: Uuid,
     /// The project's slug.
@@ -44,6 +66,28 @@ pub struct Identity {
     pub(crate) record: Arc<ProjectRecord>,
 }
 
+/// A person at work in a project of an organisation that they are a member of.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// The person.
+    pub user_id: Uuid,
+    /// Their email address.
+    pub email: String,
+    /// Their name.
+    pub name: String,
+    /// What they may do in the organisation.
+    pub role: MemberRole,
+    /// The hash of the sign-in that stands for them; `None` where a program acts for them.
+    pub(crate) sign_in: Option<String>,
+}
+
+impl From<MemberRecord> for Member {
+    fn from(record: MemberRecord) -> Self {
+        let MemberRecord { user_id, email, name, role, .. } = record;
+        Self { user_id, email, name, role, sign_in: None }
+    }
+}
+
 impl Deref for Caller {
     type Target = Identity;
 
@@ -54,8 +98,24 @@ impl Deref for Caller {
 
 impl Caller {
     pub(crate) fn new(key_id: String, environment: String, scopes: Vec<Scope>, project: Arc<ProjectRecord>) -> Self {
+        Self::of(key_id, environment, scopes, None, project)
+    }
+
+    /// A person, or a program that acts for one.
+    pub(crate) fn of_member(member: Member, scopes: Vec<Scope>, project: Arc<ProjectRecord>) -> Self {
+        Self::of(format!("user-{}", member.user_id.simple()), "live".to_owned(), scopes, Some(member), project)
+    }
+
+    fn of(
+        key_id: String,
+        environment: String,
+        scopes: Vec<Scope>,
+        member: Option<Member>,
+        project: Arc<ProjectRecord>,
+    ) -> Self {
         Self(Arc::new(Identity {
             key_id,
+            member,
             project_id: project.id.0,
             project: project.slug.clone(),
             org_id: project.org_id,
@@ -88,6 +148,43 @@ impl Caller {
         Err(AppError::new(ErrorCode::Forbidden, format!("this needs an API key with the `{}` scope", scope.as_str())))
     }
 
+    /// Who acts, for people: a person's email address, else the key.
+    pub fn name(&self) -> &str {
+        self.member.as_ref().map_or(&self.key_id, |member| &member.email)
+    }
+
+    /// The person who signed in here.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` for an API key, and for a program that acts for a person.
+    pub fn signed_in(&self) -> Result<&Member, AppError> {
+        let member = self.member.as_ref().filter(|member| member.sign_in.is_some());
+        member.ok_or_else(|| AppError::new(ErrorCode::Forbidden, "this takes a person who has signed in"))
+    }
+
+    /// Whether an owner of the organisation has signed in.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` otherwise.
+    pub fn require_owner(&self) -> Result<(), AppError> {
+        if self.signed_in().is_ok_and(|member| member.role == MemberRole::Owner) {
+            return Ok(());
+        }
+        Err(AppError::new(ErrorCode::Forbidden, "this takes an owner of the organisation who has signed in"))
+    }
+
+    /// Whether an organisation is the caller's own.
+    ///
+    /// # Errors
+    /// `ORGANIZATION_NOT_FOUND`, the same whether it exists or not.
+    pub fn check_organisation(&self, id: &str) -> Result<(), AppError> {
+        if Uuid::parse_str(id).is_ok_and(|id| id == self.org_id) {
+            return Ok(());
+        }
+        let message = "there is no such organisation in reach; `GET /me` says which is yours";
+        Err(AppError::new(ErrorCode::OrganizationNotFound, message))
+    }
+
     pub(crate) fn scope(&self) -> ProjectId {
         ProjectId(self.project_id)
     }
@@ -102,16 +199,18 @@ struct Presented<'a> {
 
 impl<'a> Presented<'a> {
     fn parse(authorization: &'a str) -> Option<Self> {
-        let (scheme, key) = authorization.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        let mut parts = key.trim().strip_prefix("nk_")?.splitn(3, '_');
+        let mut parts = bearer(authorization)?.strip_prefix("nk_")?.splitn(3, '_');
         let (environment, id, secret) = (parts.next()?, parts.next()?, parts.next()?);
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let fits = matches!(environment, "live" | "test") && id.len() == 8 && secret.len() == 32;
         (fits && plain(id) && plain(secret)).then_some(Self { environment, id, secret })
     }
+}
+
+/// The credential of an `Authorization` header.
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, credential) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
 }
 
 /// SHA-256 in hex. Secrets are random and long, so a fast hash is enough.
@@ -122,7 +221,7 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 /// Compares without telling by its time where two texts differ.
-fn same(a: &str, b: &str) -> bool {
+pub(crate) fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |diff, (x, y)| diff | (x ^ y)) == 0
 }
 
@@ -167,6 +266,22 @@ impl App {
     /// # Errors
     /// `UNAUTHENTICATED` for a missing, malformed, unknown, revoked or expired key, with the same words for each.
     pub async fn authenticate(&self, authorization: Option<&str>) -> Result<Caller, AppError> {
+        self.authenticate_for(Audience::Api, authorization).await
+    }
+
+    /// As [`App::authenticate`], at one of the doors: what a program was granted for one is good for no other.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn authenticate_for(&self, door: Audience, authorization: Option<&str>) -> Result<Caller, AppError> {
+        match authorization.and_then(bearer) {
+            Some(token) if token.starts_with(identity::SIGN_IN) => self.caller_of_sign_in(token).await,
+            Some(token) if token.starts_with(grants::ACCESS) => self.caller_of_grant(token, door).await,
+            _ => self.caller_of_key(authorization).await,
+        }
+    }
+
+    async fn caller_of_key(&self, authorization: Option<&str>) -> Result<Caller, AppError> {
         let presented = authorization.and_then(Presented::parse).ok_or_else(unauthenticated)?;
         let known = self.known_key(presented.id).await?.ok_or_else(unauthenticated)?;
         let key = &known.key;
@@ -202,7 +317,7 @@ impl App {
     }
 }
 
-fn unauthenticated() -> AppError {
+pub(crate) fn unauthenticated() -> AppError {
     AppError::new(ErrorCode::Unauthenticated, "send a valid API key as `Authorization: Bearer nk_...`")
 }
 

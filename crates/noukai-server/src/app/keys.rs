@@ -40,7 +40,7 @@ impl App {
             environment: request.environment,
             scopes: request.scopes.unwrap_or_else(|| vec![Scope::Execute]),
             expires_at: request.expires_at,
-            created_by: caller.key_id.clone(),
+            created_by: caller.name().to_owned(),
         };
         self.issue_key(&project.into(), request).await
     }

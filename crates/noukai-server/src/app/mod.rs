@@ -13,8 +13,10 @@ mod code;
 mod error;
 mod execute;
 mod flows;
+mod grants;
 mod history;
 mod idempotency;
+mod identity;
 mod inputs;
 mod jobs;
 mod keys;
@@ -37,13 +39,19 @@ mod upkeep;
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 pub use again::Ran;
-pub use auth::{Caller, Identity};
+pub use auth::{Audience, Caller, Identity, Member};
 pub use code::{BlockTrial, CodeRunner};
 pub use error::AppError;
 pub use execute::{ExecuteOutcome, RunOptions};
 pub(crate) use flows::SLUG_RULE;
 pub use flows::{FlowAddress, FlowInfo, Project, PutFlow, VersionSelector};
+pub(crate) use grants::{
+    Asked, Authorization, Client, CodeExchange, GrantError, GrantFault, RefreshExchange, Refusal, Registration,
+    Resources, Tokens, scope_text,
+};
 pub use idempotency::{IdempotencyGuard, Idempotent, Reply};
+pub use identity::Setup;
+pub(crate) use identity::{Browser, csrf_token, is_csrf_token};
 pub use keys::KeyRequest;
 use noukai_api::{CaptureMode, Limits};
 use noukai_engine::{Clock, Model};
@@ -71,6 +79,8 @@ pub(crate) struct Parts {
     /// Overrides the organisation's capture mode (`noukai dev`).
     pub capture: Option<CaptureMode>,
     pub data: PathBuf,
+    /// Where people reach the server, where that is known.
+    pub public_url: Option<String>,
 }
 
 /// The use cases over one database. Cheap to clone.
@@ -83,6 +93,7 @@ struct Inner {
     parts: Parts,
     flows: flows::FlowCache,
     keys: auth::KeyCache,
+    passwords: identity::Passwords,
     admission: admission::Admission,
     idempotency: idempotency::Waiting,
     live: jobs::LiveJobs,
@@ -107,6 +118,7 @@ impl App {
             inner: Arc::new(Inner {
                 flows: flows::FlowCache::new(),
                 keys: auth::KeyCache::default(),
+                passwords: identity::Passwords::default(),
                 admission,
                 idempotency: idempotency::Waiting::default(),
                 live: jobs::LiveJobs::default(),
@@ -211,6 +223,11 @@ impl App {
     /// Fires when nothing is under way any more.
     pub(crate) fn closing(&self) -> &CancellationToken {
         &self.inner.closing
+    }
+
+    /// Where people reach the server, where that is known: without a slash at its end.
+    pub fn public_url(&self) -> Option<&str> {
+        self.inner.parts.public_url.as_deref()
     }
 
     /// Where this installation keeps its files.

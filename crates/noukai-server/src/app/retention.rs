@@ -89,6 +89,9 @@ impl App {
         while self.store().forget_retries(retries_before, BATCH).await? == BATCH {}
         while self.store().prune_keys(self.now() - KEPT, BATCH).await? == BATCH {}
         while self.store().prune_replies(self.shared_now(), BATCH).await? == BATCH {}
+        // Void things are kept a day longer, so that their use is noticed for what it is.
+        let void_before = self.now() - time::Duration::DAY;
+        while self.store().prune_identities(void_before, BATCH).await? >= BATCH {}
         Ok(self.store().give_back_space().await?)
     }
 }

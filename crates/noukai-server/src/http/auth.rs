@@ -3,23 +3,48 @@
 
 use axum::{
     extract::{FromRequestParts, RawPathParams, Request, State, rejection::RawPathParamsRejection},
-    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
+    http::{
+        HeaderMap, StatusCode,
+        header::{AUTHORIZATION, WWW_AUTHENTICATE},
+        request::Parts,
+    },
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use noukai_api::ErrorCode;
 
-use super::error::ApiError;
-use crate::app::{App, AppError, Caller};
+use super::{error::ApiError, oauth};
+use crate::app::{App, AppError, Audience, Caller};
 
 /// Lets a request pass with its [`Caller`], or answers 401, 403 or 429, in this order.
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
-    let caller = app.authenticate(credential(&parts.headers)).await?;
+    let door = door(parts.uri.path());
+    let caller = match app.authenticate_for(door, credential(&parts.headers)).await {
+        Ok(caller) => caller,
+        Err(error) => return Ok(refused(&app, door, &parts, error)),
+    };
     check_address(&caller, &mut parts).await?;
     app.check_rate(&caller).await?;
     parts.extensions.insert(caller);
     Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Which door a path below the API is.
+fn door(path: &str) -> Audience {
+    if path.strip_suffix('/').unwrap_or(path) == oauth::MCP { Audience::Mcp } else { Audience::Api }
+}
+
+/// A 401; at the MCP server it says where a program gets a credential.
+fn refused(app: &App, door: Audience, parts: &Parts, error: AppError) -> Response {
+    let mut response = ApiError::from(error).into_response();
+    if door == Audience::Mcp
+        && response.status() == StatusCode::UNAUTHORIZED
+        && let Some(challenge) = oauth::challenge(app, &parts.headers, &parts.uri)
+    {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
 }
 
 /// The one `Authorization` header. Two of them are none: a proxy and we might each believe another one.

@@ -126,7 +126,10 @@ pub(super) const fn status(code: ErrorCode) -> StatusCode {
         | E::SessionNotFound
         | E::KeyNotFound
         | E::TestCaseNotFound
-        | E::TestRunNotFound => StatusCode::NOT_FOUND,
+        | E::TestRunNotFound
+        | E::OrganizationNotFound
+        | E::MemberNotFound
+        | E::InvitationNotFound => StatusCode::NOT_FOUND,
         E::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         E::StaleTree | E::ToolIterationLimit | E::AlreadyResumed | E::Conflict | E::TestsFailed | E::RunNotRecorded => {
             StatusCode::CONFLICT

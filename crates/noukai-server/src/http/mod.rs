@@ -13,6 +13,7 @@ mod flow_request;
 mod handlers;
 mod idempotency;
 mod layers;
+mod oauth;
 mod openapi;
 mod query;
 mod reply;
@@ -29,7 +30,7 @@ pub use serve::serve;
 
 use crate::app::App;
 
-/// Where the API lives. Public routes answer at the root, too.
+/// Where the API lives. How the server is, it says at the root, too.
 pub(crate) const PREFIX: &str = "/api/v1";
 
 /// Every route behind every layer.
@@ -42,10 +43,11 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(error::method_not_allowed)
         // Who calls, whether the path is theirs, whether they call too often. Before path, query or body are looked at.
         .layer(from_fn_with_state(app.clone(), auth::guard));
-    let public = routes::public().method_not_allowed_fallback(error::method_not_allowed);
+    let public = routes::public().merge(oauth::routes()).method_not_allowed_fallback(error::method_not_allowed);
+    let at_root = routes::at_root().merge(oauth::well_known()).method_not_allowed_fallback(error::method_not_allowed);
     Router::new()
-        .nest(PREFIX, public.clone().merge(guarded))
-        .merge(public)
+        .nest(PREFIX, public.merge(guarded))
+        .merge(at_root)
         .fallback(error::not_found)
         // Around everything: request id, panic net, unread bodies, private replies.
         .layer(from_fn(layers::all))

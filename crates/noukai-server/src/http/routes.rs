@@ -6,7 +6,7 @@ use axum::{
     routing::{MethodRouter, delete, get, patch, post, put},
 };
 
-use super::handlers::{execute, jobs, keys, meta, runs, sessions, step, test_cases};
+use super::handlers::{execute, jobs, keys, members, meta, runs, sessions, step, test_cases};
 use crate::app::App;
 
 /// One row of the table.
@@ -21,7 +21,10 @@ pub(crate) struct Route {
 }
 
 /// The only routes that answer without an API key. Everything else is authenticated by default.
-pub(crate) const PUBLIC: &[&str] = &["/health", "/ready", "/openapi.json"];
+pub(crate) const PUBLIC: &[&str] = &["/health", "/ready", "/openapi.json", "/setup", "/sign-in", "/invitations/accept"];
+
+/// Those that answer outside [`super::PREFIX`], too.
+const AT_ROOT: &[&str] = &["/health", "/ready", "/openapi.json"];
 
 /// What a server without an API answers.
 const HEALTH: &[&str] = &["/health", "/ready"];
@@ -84,11 +87,29 @@ routes! {
     get    "/keys"                                                                     keys::list,
     get    "/keys/verify"                                                              keys::verify,
     delete "/keys/{key_id}"                                                            keys::revoke,
+
+    post   "/setup"                                                                    members::set_up,
+    post   "/sign-in"                                                                  members::sign_in,
+    delete "/me/sign-in"                                                               members::sign_out,
+    get    "/me"                                                                       members::me,
+    put    "/me/password"                                                              members::change_password,
+    get    "/orgs/{org_id}/members"                                                    members::list,
+    put    "/orgs/{org_id}/members/{user_id}"                                          members::change,
+    delete "/orgs/{org_id}/members/{user_id}"                                          members::remove,
+    post   "/orgs/{org_id}/invitations"                                                members::invite,
+    get    "/orgs/{org_id}/invitations"                                                members::invitations,
+    delete "/orgs/{org_id}/invitations/{invitation_id}"                                members::withdraw,
+    post   "/invitations/accept"                                                       members::accept,
 }
 
 /// Routes that need no key.
 pub(super) fn public() -> Router<App> {
     table(|route| route.is_public())
+}
+
+/// Routes that answer at the root.
+pub(super) fn at_root() -> Router<App> {
+    table(|route| AT_ROOT.contains(&route.path))
 }
 
 /// How the server is, and nothing else.

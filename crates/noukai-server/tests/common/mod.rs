@@ -150,6 +150,7 @@ fn config(dir: &TempDir) -> Config {
         limits: noukai_api::Limits::default(),
         retention: Retention::all(30),
         capture: Some(noukai_api::CaptureMode::Full),
+        public_url: None,
         org: "acme".to_owned(),
         project: "demo".to_owned(),
         flows: None,

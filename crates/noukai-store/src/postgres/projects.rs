@@ -10,6 +10,7 @@ use super::{
     PostgresStore,
     fault::Fault,
     rows::{self, get, micros, spelled},
+    transact::{Params, Tx},
 };
 use crate::sql::projects as sql;
 use crate::{ProjectId, ProjectRecord, Projects, StoreError};
@@ -31,9 +32,7 @@ impl Projects for PostgresStore {
         self.transact(move |tx| {
             let (org_slug, slug) = (org_slug.clone(), slug.clone());
             Box::pin(async move {
-                let capture = CaptureMode::MetadataOnly.as_str();
-                tx.execute(sql::ADD_ORGANISATION, &[&org_id, &org_slug, &capture, &micros(at)]).await?;
-                tx.execute(sql::ADD_PROJECT, &[&id.0, &slug, &micros(at), &org_slug]).await?;
+                add(tx, (org_id, &org_slug), (id, &slug), at).await?;
                 let found = tx.find(sql::BY_ADDRESS, &[&org_slug, &slug]).await?;
                 let missing = || StoreError::Conflict(format!("no {org_slug}/{slug}"));
                 project(&found.ok_or_else(missing)?)
@@ -65,9 +64,31 @@ impl Projects for PostgresStore {
         })
         .await
     }
+
+    async fn projects_of(
+        &self,
+        org_id: Uuid,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ProjectRecord>, StoreError> {
+        let row: Params<'_> = &[&org_id, &after.unwrap_or_default(), &i64::from(limit)];
+        rows::all(&self.query(sql::PAGE, row).await?, project)
+    }
 }
 
-fn project(row: &Row) -> Result<ProjectRecord, Fault> {
+/// The organisation and the project, each where it is missing.
+pub(super) async fn add(
+    tx: &Tx,
+    (org_id, org_slug): (Uuid, &str),
+    (id, slug): (ProjectId, &str),
+    at: OffsetDateTime,
+) -> Result<(), Fault> {
+    let capture = CaptureMode::MetadataOnly.as_str();
+    tx.execute(sql::ADD_ORGANISATION, &[&org_id, &org_slug, &capture, &micros(at)]).await?;
+    tx.execute(sql::ADD_PROJECT, &[&id.0, &slug, &micros(at), &org_slug]).await.map(drop)
+}
+
+pub(super) fn project(row: &Row) -> Result<ProjectRecord, Fault> {
     Ok(ProjectRecord {
         id: ProjectId(get(row, 0)?),
         slug: get(row, 1)?,

@@ -2,10 +2,12 @@
 //! times come from the caller.
 
 mod cache;
+mod identity;
 mod jobs;
 mod test_cases;
 
 pub use cache::*;
+pub use identity::*;
 pub use jobs::*;
 use noukai_api::{CaptureMode, RunStatus, Scope, Tokens, TriggerType};
 pub use test_cases::*;

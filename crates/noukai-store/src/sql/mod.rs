@@ -4,7 +4,9 @@
 
 pub(crate) mod cache;
 pub(crate) mod flows;
+pub(crate) mod grants;
 pub(crate) mod idempotency;
+pub(crate) mod identity;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod projects;

@@ -23,3 +23,5 @@ pub(crate) const BY_ID: &str = select!("WHERE p.id = $1");
 pub(crate) const BY_ADDRESS: &str = select!("WHERE o.slug = $1 AND p.slug = $2");
 
 pub(crate) const ALL: &str = select!("ORDER BY o.slug, p.slug");
+
+pub(crate) const PAGE: &str = select!("WHERE o.id = $1 AND p.slug > $2 ORDER BY p.slug LIMIT $3");

@@ -28,9 +28,7 @@ impl Projects for SqliteStore {
         }
         let (org_slug, slug) = (org_slug.to_owned(), slug.to_owned());
         self.write(move |db, _| {
-            let capture = CaptureMode::MetadataOnly.as_str();
-            db.prepare_cached(sql::ADD_ORGANISATION)?.execute(params![org_id, org_slug, capture, Micros(at)])?;
-            db.prepare_cached(sql::ADD_PROJECT)?.execute(params![id.0, slug, Micros(at), org_slug])?;
+            add(db, (org_id, &org_slug), (id, &slug), at)?;
             at_address(db, &org_slug, &slug)?.ok_or_else(|| StoreError::Conflict(format!("no {org_slug}/{slug}")))
         })
         .await
@@ -55,13 +53,39 @@ impl Projects for SqliteStore {
         })
         .await
     }
+
+    async fn projects_of(
+        &self,
+        org_id: Uuid,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ProjectRecord>, StoreError> {
+        let after = after.unwrap_or_default().to_owned();
+        self.list(move |db| {
+            let row = params![org_id, after, limit];
+            Ok(db.prepare_cached(sql::PAGE)?.query_map(row, project)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
+/// The organisation and the project, each where it is missing.
+pub(super) fn add(
+    db: &Connection,
+    (org_id, org_slug): (Uuid, &str),
+    (id, slug): (ProjectId, &str),
+    at: OffsetDateTime,
+) -> rusqlite::Result<()> {
+    let capture = CaptureMode::MetadataOnly.as_str();
+    db.prepare_cached(sql::ADD_ORGANISATION)?.execute(params![org_id, org_slug, capture, Micros(at)])?;
+    db.prepare_cached(sql::ADD_PROJECT)?.execute(params![id.0, slug, Micros(at), org_slug]).map(drop)
 }
 
 fn at_address(db: &Connection, org_slug: &str, slug: &str) -> Result<Option<ProjectRecord>, StoreError> {
     Ok(db.prepare_cached(sql::BY_ADDRESS)?.query_row([org_slug, slug], project).optional()?)
 }
 
-fn project(row: &Row<'_>) -> rusqlite::Result<ProjectRecord> {
+pub(super) fn project(row: &Row<'_>) -> rusqlite::Result<ProjectRecord> {
     Ok(ProjectRecord {
         id: ProjectId(row.get(0)?),
         slug: row.get(1)?,

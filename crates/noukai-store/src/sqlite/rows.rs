@@ -6,7 +6,7 @@ use rusqlite::{
 };
 use time::OffsetDateTime;
 
-use noukai_api::{CaptureMode, RunStatus, Scope, Tokens, TriggerType};
+use noukai_api::{CaptureMode, MemberRole, RunStatus, Scope, Tokens, TriggerType};
 
 use crate::{FaultKind, FlowId, ProjectId, RunId, RunRecord};
 
@@ -40,7 +40,7 @@ macro_rules! spelled {
         }
     )+};
 }
-spelled!(RunStatus, TriggerType, CaptureMode, FaultKind);
+spelled!(RunStatus, TriggerType, CaptureMode, FaultKind, MemberRole);
 
 fn unknown(what: &str, text: &str) -> FromSqlError {
     FromSqlError::Other(format!("no {what} is spelled {text:?}").into())

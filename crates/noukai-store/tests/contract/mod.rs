@@ -6,7 +6,9 @@
 pub mod bed;
 pub mod cache;
 pub mod flows;
+pub mod grants;
 pub mod idempotency;
+pub mod identity;
 pub mod jobs;
 pub mod keys;
 pub mod listing;
@@ -27,6 +29,12 @@ macro_rules! contract_tests {
                 hidden_from_other_projects, hostile_text_is_only_text];
             keys: [round_trip, limit_holds_in_a_race, only_active_ones_count, revoked_once,
                 hidden_from_other_projects];
+            identity: [set_up_once_in_a_race, setup_keeps_what_is_there, an_organisation_keeps_an_owner, invited_once,
+                invitations_are_taken_back, sign_ins_last_until_they_end, attempts_are_counted,
+                what_is_over_is_forgotten];
+            grants: [clients_are_bounded, a_code_is_used_once, a_code_is_over_in_time, tokens_are_found_by_their_hash,
+                a_refresh_token_is_replaced_once, a_grant_is_revoked_by_either_token, a_new_password_voids_grants,
+                what_is_over_is_forgotten];
             runs: [created_and_read, events_are_paged, order_is_kept_among_many, one_failure_harms_no_other,
                 created_once, no_gaps, ends_once, statuses_are_guarded, ending_clears, inputs_can_be_kept,
                 watch_wakes_after_the_commit, hidden_from_other_projects];

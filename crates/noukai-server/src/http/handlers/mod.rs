@@ -3,6 +3,7 @@
 pub(super) mod execute;
 pub(super) mod jobs;
 pub(super) mod keys;
+pub(super) mod members;
 pub(super) mod meta;
 pub(super) mod runs;
 pub(super) mod sessions;

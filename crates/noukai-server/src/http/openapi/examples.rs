@@ -26,6 +26,25 @@ pub(super) fn requests(handler: &str) -> Vec<(&'static str, Value)> {
             "key",
             json!({"project_id": FLOW, "name": "CI", "environment": "test", "expires_at": "2030-01-01T00:00:00Z"}),
         )],
+        "members::set_up" => vec![(
+            "first start",
+            json!({
+                "token": "nku_...", "organization": "acme", "project": "demo", "email": "ann@acme.example",
+                "name": "Ann", "password": "a long password of one's own",
+            }),
+        )],
+        "members::sign_in" => vec![(
+            "a project",
+            json!({"email": "ann@acme.example", "password": "a long password", "project": "acme/demo"}),
+        )],
+        "members::invite" => vec![("a member", json!({"email": "bob@acme.example", "role": "member"}))],
+        "members::change" => vec![("an admin", json!({"role": "admin"}))],
+        "members::accept" => {
+            vec![("a new account", json!({"token": "nki_...", "name": "Bob", "password": "another long password"}))]
+        }
+        "members::change_password" => {
+            vec![("both", json!({"current": "a long password", "new": "an even longer password"}))]
+        }
         other => test_cases::requests(other),
     }
 }

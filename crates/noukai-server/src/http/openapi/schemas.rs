@@ -28,6 +28,12 @@ fn requests() -> Map<String, Value> {
     add::<api::UpdateTestCase>(&mut generator);
     add::<api::StartTestRun>(&mut generator);
     add::<api::Gate>(&mut generator);
+    add::<api::SetUp>(&mut generator);
+    add::<api::SignIn>(&mut generator);
+    add::<api::ChangePassword>(&mut generator);
+    add::<api::ChangeMember>(&mut generator);
+    add::<api::Invite>(&mut generator);
+    add::<api::AcceptInvitation>(&mut generator);
     add::<api::Tool>(&mut generator);
     add::<api::ToolChoice>(&mut generator);
     let mut schemas = generator.take_definitions(true);
@@ -59,6 +65,13 @@ fn replies() -> Map<String, Value> {
     add::<api::KeyList>(&mut generator);
     add::<api::DeletedKey>(&mut generator);
     add::<api::VerifiedKey>(&mut generator);
+    add::<api::SignedIn>(&mut generator);
+    add::<api::Me>(&mut generator);
+    add::<api::Done>(&mut generator);
+    add::<api::Member>(&mut generator);
+    add::<api::MemberList>(&mut generator);
+    add::<api::CreatedInvitation>(&mut generator);
+    add::<api::InvitationList>(&mut generator);
     add::<api::Limits>(&mut generator);
     add::<api::StreamEvent>(&mut generator);
     let mut schemas = generator.take_definitions(true);
@@ -135,6 +148,14 @@ fn own() -> Map<String, Value> {
             "type": "object",
             "properties": {"status": {"const": "ready"}},
             "required": ["status"],
+        },
+        "SetUpDone": {
+            "type": "object",
+            "properties": {
+                "signIn": {"$ref": "#/components/schemas/SignedIn"},
+                "key": {"type": "string", "description": "An API key of the project with every scope; shown this once."},
+            },
+            "required": ["signIn", "key"],
         },
         "EventData": {
             "description": "`data` of one event: a stream event and the run it belongs to.",
