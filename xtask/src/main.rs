@@ -32,7 +32,7 @@ enum Task {
     Test(test::Options),
     /// Check the rules of the house: arrows between crates, file headers, error pages and the like.
     Tidy,
-    /// Write docs/openapi.json from the binary, or check that it is up to date.
+    /// Write docs/openapi.json and docs/flow.schema.json from the binary, or check that they are up to date.
     Openapi(openapi::Options),
     /// Measure the released binary against a bare handler that does the same model calls.
     Bench(bench::Options),

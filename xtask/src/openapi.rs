@@ -1,4 +1,4 @@
-//! Keeps docs/openapi.json equal to what the binary says of itself.
+//! Keeps docs/openapi.json and docs/flow.schema.json equal to what the binary says of itself.
 
 use std::process::Command;
 
@@ -9,7 +9,9 @@ use serde_json::Value;
 use crate::workspace::Workspace;
 use crate::{output, process};
 
-const DOCUMENT: &str = "docs/openapi.json";
+/// Files, and what the binary is asked for them.
+const DOCUMENTS: [(&str, &[&str]); 2] =
+    [("docs/openapi.json", &["openapi"]), ("docs/flow.schema.json", &["flow", "schema"])];
 
 /// What `cargo xtask openapi` takes.
 #[derive(Args)]
@@ -19,23 +21,30 @@ pub struct Options {
     pub check: bool,
 }
 
-/// Writes the document, or compares it.
+/// Writes the documents, or compares them.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let binary = workspace.build_noukai()?;
-    let printed = process::capture(Command::new(binary).arg("openapi").current_dir(&workspace.root))?;
-    let wanted = tidy_json(&printed).context("`noukai openapi` did not print a JSON document")?;
-    let path = workspace.root.join(DOCUMENT);
+    for (file, asked) in DOCUMENTS {
+        let printed = process::capture(Command::new(&binary).args(asked).current_dir(&workspace.root))?;
+        let wanted = tidy_json(&printed).with_context(|| format!("`noukai {}` printed no JSON", asked.join(" ")))?;
+        keep(workspace, options, file, &wanted)?;
+    }
+    Ok(())
+}
+
+fn keep(workspace: &Workspace, options: &Options, file: &str, wanted: &str) -> Result<()> {
+    let path = workspace.root.join(file);
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     if found == wanted {
-        output::line(&format!("{DOCUMENT} is up to date"));
+        output::line(&format!("{file} is up to date"));
         return Ok(());
     }
     if options.check {
         let hint = "run `cargo xtask openapi` and commit the result";
-        bail!("{DOCUMENT} is not what the binary says; {}; {hint}", first_difference(&found, &wanted));
+        bail!("{file} is not what the binary says; {}; {hint}", first_difference(&found, wanted));
     }
-    std::fs::write(&path, wanted).with_context(|| format!("cannot write {DOCUMENT}"))?;
-    output::line(&format!("wrote {DOCUMENT}"));
+    std::fs::write(&path, wanted).with_context(|| format!("cannot write {file}"))?;
+    output::line(&format!("wrote {file}"));
     Ok(())
 }
 

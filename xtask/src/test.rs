@@ -32,7 +32,7 @@ enum Stage {
     Clippy,
     /// Unit and integration tests: cargo test --workspace.
     Test,
-    /// docs/openapi.json against the binary.
+    /// docs/openapi.json and docs/flow.schema.json against the binary.
     Openapi,
     /// The published Python and Node clients against the binary, and compared with the Rust client.
     Conformance,

@@ -6,6 +6,7 @@
 mod check;
 mod diff;
 mod document;
+mod editor;
 mod expectation;
 mod hash;
 mod locate;
@@ -22,6 +23,7 @@ mod tree;
 pub use check::{Bounds, Checked, check, is_slug};
 pub use diff::{Diff, DiffChange, diff};
 pub use document::{Document, Format, parse};
+pub use editor::{SCHEMA_PATH, document_schema};
 pub use expectation::{Verdict, evaluate, part_of};
 pub use hash::document_hash;
 pub use locate::{TextPlace, locate};

@@ -9,6 +9,7 @@ mod demo;
 mod dev;
 mod doctor;
 mod events;
+mod flow;
 mod job;
 mod key;
 mod login;
@@ -49,6 +50,7 @@ pub enum Command {
     Logout(login::LogoutArgs),
     Profile(profile::Args),
     Check(check::Args),
+    Flow(flow::Args),
     Block(block::Args),
     Serve(serve::Args),
     Worker(worker::Args),
@@ -85,6 +87,7 @@ impl Command {
             Self::Logout(args) => login::logout(args).await,
             Self::Profile(args) => profile::run(args).await,
             Self::Check(args) => check::run(args).await,
+            Self::Flow(args) => flow::run(args).await,
             Self::Block(args) => block::run(args).await,
             Self::Serve(args) => serve::run(args).await,
             Self::Worker(args) => worker::run(args).await,

@@ -7,29 +7,13 @@ use serde_json::Value;
 use super::{
     code,
     fields::{Fields, Report, expected},
+    keys,
     node::Tree,
 };
 use crate::{Block, FlowKind, Leaf, LlmBlock, OutputSchema, ProblemCode, Retry, Template};
 
-const LLM_KEYS: &[&str] = &[
-    "model",
-    "fallback_models",
-    "system",
-    "prompt",
-    "config",
-    "output",
-    "tools_enabled",
-    "max_tool_iterations",
-    "attachments",
-    "cache",
-];
-/// Keys of `config` that have to be numbers, wherever they go.
-const NUMBERS: &[&str] =
-    &["temperature", "max_tokens", "top_p", "seed", "presence_penalty", "frequency_penalty", "latency_ms"];
 /// Pauses for tools where a block does not say.
 const TOOL_ITERATIONS: u32 = 25;
-/// Seconds that a reply may be given again at the most: 30 days.
-const CACHE_SECONDS: u64 = 30 * 24 * 3_600;
 
 /// The leaf of that kind in `fields`; reports what is wrong with it.
 pub(super) fn read(tree: &mut Tree, fields: &Fields, kind: &str) -> Option<Leaf> {
@@ -59,7 +43,7 @@ fn retry(tree: &mut Tree, fields: &Fields, kind: &str) -> Retry {
     let default = if kind == "code" { Retry { max_attempts: 1, ..default } } else { default };
     let Some(fields) = fields.object("retry", tree.report) else { return default };
     let (bounds, report) = (tree.bounds, &mut *tree.report);
-    fields.only(&["max_attempts", "initial_ms", "max_ms"], report);
+    fields.only(keys::RETRY, report);
     let attempts = fields.number("max_attempts", (1, bounds.max_attempts), report);
     let initial_ms = fields.number("initial_ms", (0, bounds.timeout_ms), report).unwrap_or(default.initial_ms);
     let max_ms = fields.number("max_ms", (0, bounds.timeout_ms), report).unwrap_or(default.max_ms.max(initial_ms));
@@ -72,7 +56,7 @@ fn retry(tree: &mut Tree, fields: &Fields, kind: &str) -> Retry {
 
 fn llm(tree: &mut Tree, fields: &Fields) -> Option<LlmBlock> {
     let (bounds, flow_kind, report) = (tree.bounds, tree.flow_kind, &mut *tree.report);
-    fields.only(LLM_KEYS, report);
+    fields.only(keys::LLM, report);
     let model = model(fields, report);
     let fallback_models = fields.texts("fallback_models", report);
     let system = template(fields, "system", report);
@@ -102,11 +86,11 @@ fn llm(tree: &mut Tree, fields: &Fields) -> Option<LlmBlock> {
 
 fn cache(fields: &Fields, report: &mut Report) -> Option<Duration> {
     let cache = fields.object("cache", report)?;
-    cache.only(&["ttl_s"], report);
+    cache.only(keys::CACHE, report);
     if cache.get("ttl_s").is_none() {
         cache.missing("ttl_s", "say for how many seconds a reply may be given again, such as 3600", report);
     }
-    cache.number("ttl_s", (1, CACHE_SECONDS), report).map(Duration::from_secs)
+    cache.number("ttl_s", (1, keys::CACHE_SECONDS), report).map(Duration::from_secs)
 }
 
 fn model(fields: &Fields, report: &mut Report) -> Option<String> {
@@ -149,6 +133,7 @@ pub(crate) fn output_schema(schema: &Value) -> Result<OutputSchema, String> {
 /// What is wrong with a `config`, and at which of its keys. Keys are the provider's: unknown ones pass.
 pub(crate) fn config_fault(config: &Value) -> Option<(Option<&str>, String)> {
     let Some(fields) = config.as_object() else { return Some((None, expected("an object", config))) };
-    let (key, value) = fields.iter().find(|(key, value)| NUMBERS.contains(&key.as_str()) && !value.is_number())?;
+    let (key, value) =
+        fields.iter().find(|(key, value)| keys::NUMBERS.contains(&key.as_str()) && !value.is_number())?;
     Some((Some(key), expected("a number", value)))
 }

@@ -8,10 +8,10 @@ use super::{
     Bounds,
     block::reported_schema,
     fields::{Fields, Report, expected},
+    keys,
 };
 use crate::{CodeBlock, Language, Parameters, ProblemCode, SchemaError};
 
-const KEYS: &[&str] = &["language", "input", "source", "output"];
 /// The first parameter of every function.
 const INITIAL: &str = "initial";
 /// Words that cannot be parameters in Python.
@@ -24,7 +24,7 @@ const JAVASCRIPT_WORDS: &str = "arguments await break case catch class const con
 
 /// The code block that `fields` describe; reports what is wrong with it.
 pub(super) fn read(fields: &Fields, bounds: &Bounds, report: &mut Report) -> Option<CodeBlock> {
-    fields.only(KEYS, report);
+    fields.only(keys::CODE, report);
     let languages = Language::ALL.map(|language| (language.as_str(), language));
     let language = match fields.get("language") {
         None => Some(Language::Python),

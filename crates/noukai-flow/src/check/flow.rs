@@ -6,11 +6,10 @@ use serde_json::Value;
 use super::{
     Bounds,
     fields::{Fields, Report},
+    keys,
     node::Tree,
 };
 use crate::{Flow, FlowKind, InputSchema, Node, ProblemCode, document_hash};
-
-const KEYS: &[&str] = &["schema", "slug", "name", "description", "kind", "input", "trace_capture", "steps"];
 
 /// The release of the format this one reads and writes.
 const SCHEMA: u64 = 1;
@@ -19,7 +18,7 @@ const SCHEMA: u64 = 1;
 pub(super) fn read(document: &Value, bounds: &Bounds, report: &mut Report) -> Option<Flow> {
     let fields = Fields::read("", document, report)?;
     schema(&fields, report);
-    fields.only(KEYS, report);
+    fields.only(keys::FLOW, report);
     let slug = slug(&fields, report);
     let name = fields.text("name", report).filter(|name| !name.is_empty());
     let description = fields.text("description", report).filter(|text| !text.is_empty());

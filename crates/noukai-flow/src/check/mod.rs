@@ -1,12 +1,13 @@
 //! From a document to a [`Flow`]: everything that is wrong with it, at once. Evaluates nothing.
 //!
 //! Each part of the document has its file: `flow` the top, `node` the tree, `block` its leaves, `code` those that are functions, `fields` how keys are
-//! read, `names` what templates can see.
+//! read, `keys` which there are, `names` what templates can see.
 
 mod block;
 mod code;
 mod fields;
 mod flow;
+pub(crate) mod keys;
 mod names;
 mod node;
 

@@ -7,25 +7,9 @@ use serde_json::Value;
 use super::{
     Bounds, block,
     fields::{Fields, Report, expected},
+    keys,
 };
 use crate::{Branch, FlowKind, LeafInfo, Loop, Node, NodeKind, ProblemCode};
-
-/// What a node may do; each is a key.
-pub(super) const KINDS: &[&str] = &["llm", "code", "passthrough", "sequence", "parallel", "loop", "branch"];
-const KEYS: &[&str] = &[
-    "id",
-    "name",
-    "notes",
-    "retry",
-    "timeout_ms",
-    "llm",
-    "code",
-    "passthrough",
-    "sequence",
-    "parallel",
-    "loop",
-    "branch",
-];
 
 /// The tree as far as it has been read.
 pub(super) struct Tree<'r> {
@@ -73,7 +57,7 @@ impl<'r> Tree<'r> {
     fn node(&mut self, path: &str, value: &Value) -> Option<Node> {
         self.nodes_seen += 1;
         let fields = Fields::read(path, value, self.report)?;
-        fields.only(KEYS, self.report);
+        fields.only(keys::NODE, self.report);
         let id: Arc<str> = self.id(&fields).into();
         let name =
             fields.text("name", self.report).filter(|name| !name.is_empty()).map_or_else(|| id.clone(), Arc::from);
@@ -106,10 +90,10 @@ impl<'r> Tree<'r> {
     }
 
     fn only_kind(&mut self, fields: &Fields) -> Option<&'static str> {
-        let given: Vec<&'static str> = KINDS.iter().copied().filter(|kind| fields.get(kind).is_some()).collect();
+        let given: Vec<&'static str> = keys::KINDS.iter().copied().filter(|kind| fields.get(kind).is_some()).collect();
         let message = match given.as_slice() {
             [only] => return Some(*only),
-            [] => format!("the step says not what it does; add one of {}", KINDS.join(", ")),
+            [] => format!("the step says not what it does; add one of {}", keys::KINDS.join(", ")),
             several => format!("a step does one thing, not {}; make it several steps", several.join(" and ")),
         };
         self.report.error(&fields.path, ProblemCode::NodeKind, message);
@@ -186,7 +170,7 @@ impl<'r> Tree<'r> {
 
     fn each(&mut self, fields: &Fields, id: &Arc<str>) -> Option<NodeKind> {
         let fields = fields.object("loop", self.report)?;
-        fields.only(&["over", "concurrency", "on_item_error", "steps"], self.report);
+        fields.only(keys::LOOP, self.report);
         let over = self.over(&fields);
         let concurrency = fields.number("concurrency", (1, self.bounds.loop_concurrency), self.report);
         let on_error = fields.one_of("on_item_error", &[("fail", false), ("continue", true)], self.report);
@@ -221,7 +205,7 @@ impl<'r> Tree<'r> {
 
     fn branch(&mut self, fields: &Fields) -> Option<NodeKind> {
         let fields = fields.object("branch", self.report)?;
-        fields.only(&["on", "cases", "else"], self.report);
+        fields.only(keys::BRANCH, self.report);
         if fields.get("on").is_none() {
             fields.missing("on", "say what the cases are compared with, such as `\"{{ label }}\"`", self.report);
         }

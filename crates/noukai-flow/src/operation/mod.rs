@@ -267,6 +267,6 @@ impl Operation {
 }
 
 #[cfg(test)]
-mod property_tests;
+pub(crate) mod property_tests;
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,9 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::{Place, Refusal, RefusalCode};
+use crate::check::keys::KINDS;
 use crate::nearest::{did_you_mean, list};
 
-/// What a node may do; each is a key.
-pub(super) const KINDS: [&str; 7] = ["llm", "code", "passthrough", "sequence", "parallel", "loop", "branch"];
 /// Those that hold other nodes.
 pub(super) const CONTAINERS: [&str; 4] = ["sequence", "parallel", "loop", "branch"];
 

@@ -35,7 +35,7 @@ fn shape() -> impl Strategy<Value = Shape> {
 /// Ids of a small pool, so that two documents share some.
 const POOL: usize = 24;
 
-fn document() -> impl Strategy<Value = Value> {
+pub(crate) fn document() -> impl Strategy<Value = Value> {
     let ids = Just((0..POOL).collect::<Vec<usize>>()).prop_shuffle();
     (prop::collection::vec(shape(), 0..5), ids, any::<u8>()).prop_map(|(shapes, mut ids, top)| {
         let steps: Vec<Value> = shapes.iter().filter_map(|shape| node(shape, &mut ids)).collect();
@@ -124,7 +124,7 @@ fn leaf(node: &mut Value, kind: u8, fields: u8) {
 }
 
 /// A document with something in it that no document has.
-fn broken() -> impl Strategy<Value = Value> {
+pub(crate) fn broken() -> impl Strategy<Value = Value> {
     (document(), any::<Index>(), 0..8_u8).prop_map(|(mut document, at, fault)| {
         let sites: Vec<String> = nodes::ids(&document).into_iter().map(str::to_owned).collect();
         let id = (!sites.is_empty()).then(|| at.get(&sites).clone());

@@ -10,6 +10,8 @@ pub(crate) mod short;
 mod validator;
 mod value;
 
+pub(crate) use short::TYPES;
+
 pub use self::{
     input::{InputError, InputSchema},
     output::OutputSchema,

@@ -6,7 +6,7 @@ use super::validator::SchemaError;
 use crate::nearest::did_you_mean;
 
 /// The types a short form may name.
-const TYPES: &[&str] = &["string", "number", "integer", "boolean", "array", "object"];
+pub(crate) const TYPES: &[&str] = &["string", "number", "integer", "boolean", "array", "object"];
 
 /// Keys that tell a JSON Schema from a short form with a field called `type`.
 const KEYWORDS: &[&str] = &["properties", "items", "allOf", "anyOf", "oneOf", "$ref", "additionalProperties"];

@@ -21,7 +21,8 @@ pub(crate) struct Route {
 }
 
 /// The only routes that answer without an API key. Everything else is authenticated by default.
-pub(crate) const PUBLIC: &[&str] = &["/health", "/ready", "/openapi.json", "/setup", "/sign-in", "/invitations/accept"];
+pub(crate) const PUBLIC: &[&str] =
+    &["/health", "/ready", "/openapi.json", "/schemas/flow.json", "/setup", "/sign-in", "/invitations/accept"];
 
 /// Those that answer outside [`super::PREFIX`], too.
 const AT_ROOT: &[&str] = &["/health", "/ready", "/openapi.json"];
@@ -45,6 +46,7 @@ routes! {
     get    "/health"                                                                   meta::health,
     get    "/ready"                                                                    meta::ready,
     get    "/openapi.json"                                                             meta::openapi,
+    get    "/schemas/flow.json"                                                        meta::flow_schema,
     get    "/limits"                                                                   meta::limits,
 
     post   "/seq/{org}/{project}/{flow}/execute"                                       execute::execute,

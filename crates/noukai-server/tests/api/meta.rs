@@ -29,6 +29,14 @@ async fn the_document_is_served_as_it_is_built() {
 }
 
 #[tokio::test]
+async fn editors_get_the_schema_of_flows_without_a_key() {
+    let server = TestServer::start().await;
+    let served = server.bare(Method::GET, "/schemas/flow.json").send().await.ok();
+    assert_eq!(served, noukai_flow::document_schema());
+    assert!(noukai_flow::SCHEMA_PATH.ends_with("/schemas/flow.json"));
+}
+
+#[tokio::test]
 async fn request_ids_are_taken_over_if_sane() {
     let server = TestServer::start().await;
     for (method, path, body) in [

@@ -1,4 +1,4 @@
-//! The server about itself: health, readiness, limits, the OpenAPI document.
+//! The server about itself: health, readiness, limits, the OpenAPI document, the schema of flows.
 
 use std::sync::LazyLock;
 
@@ -11,6 +11,7 @@ use crate::{
 };
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi::document);
+static FLOW_SCHEMA: LazyLock<Value> = LazyLock::new(noukai_flow::document_schema);
 
 /// `GET /health`: the process is up. Touches nothing.
 pub(in crate::http) async fn health() -> Result<Response, ApiError> {
@@ -31,4 +32,9 @@ pub(in crate::http) async fn limits(State(app): State<App>) -> Result<Response, 
 /// `GET /openapi.json`.
 pub(in crate::http) async fn openapi() -> Result<Response, ApiError> {
     reply::ok(&*DOCUMENT)
+}
+
+/// `GET /schemas/flow.json`: for editors.
+pub(in crate::http) async fn flow_schema() -> Result<Response, ApiError> {
+    reply::ok(&*FLOW_SCHEMA)
 }
