@@ -19,6 +19,7 @@ mod schema;
 mod scope;
 mod template;
 mod tree;
+mod write;
 
 pub use check::{Bounds, Checked, check, is_slug};
 pub use diff::{Diff, DiffChange, diff};
@@ -33,3 +34,4 @@ pub use schema::{InputError, InputSchema, OutputSchema, ParameterError, Paramete
 pub use scope::{Found, LoopItem, Scope, StepOutput};
 pub use template::{Template, TemplateError};
 pub use tree::*;
+pub use write::to_yaml;

@@ -110,7 +110,7 @@ fn faults_of_shape_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn the_schema_agrees_with_the_check(document in prop_oneof![document(), broken()]) {

@@ -261,7 +261,7 @@ fn replaces_all_steps(operation: &Operation) -> bool {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, cases: 200, ..ProptestConfig::default() }
+    ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() }
 }
 
 proptest! {
