@@ -1,4 +1,5 @@
-//! Test cases of a flow: what is sent, what is expected, what came of it.
+//! Test cases of a flow: what is sent, what is expected, what came of it. Field names are snake_case here, as in all that
+//! authors work with.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -10,7 +11,7 @@ pub const CASSETTE_VERSION: u32 = 1;
 
 /// What a test case sends to its flow, as `POST .../execute` takes it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default, deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestInput {
     /// Shorthand for `parameters.message`.
@@ -55,7 +56,7 @@ pub enum Expectation {
         /// The text.
         text: String,
         /// Whether upper and lower case are the same.
-        #[serde(default, rename = "ignoreCase", alias = "ignore_case", skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default, alias = "ignoreCase", skip_serializing_if = "std::ops::Not::not")]
         ignore_case: bool,
         /// Part of the result to look at.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,7 +108,7 @@ impl Expectation {
 
 /// Model replies of a recorded run. With it a test case runs without a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cassette {
     /// 1.
@@ -118,7 +119,7 @@ pub struct Cassette {
 
 /// What a model answered to one call: exactly one of `text`, `json` and `error`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecordedReply {
     /// The LLM block that asked.
@@ -165,7 +166,6 @@ pub struct RecordedError {
 
 /// A test case of a flow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestCase {
     /// The case.
@@ -203,7 +203,6 @@ pub struct TestCase {
 
 /// Reply of `GET /flows/{id}/test-cases`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestCaseList {
     /// In the order they were made in.
@@ -215,40 +214,40 @@ pub struct TestCaseList {
 
 /// Body of `POST /flows/{id}/test-cases`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateTestCase {
-    /// 1 to 100 characters, unique in the flow. May be left out with `fromRun`.
+    /// 1 to 100 characters, unique in the flow. May be left out with `from_run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// For people, at most 2000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// What is sent. Not with `fromRun`.
+    /// What is sent. Not with `from_run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<TestInput>,
-    /// What must be true of the result. With `fromRun`, left out: it equals that run's result.
+    /// What must be true of the result. With `from_run`, left out: it equals that run's result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expect: Option<Vec<Expectation>>,
     /// Takes the input from this completed run of the flow, and its model replies as a cassette. Its contents must have
     /// been captured whole.
-    #[serde(alias = "from_run", skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "fromRun", skip_serializing_if = "Option::is_none")]
     pub from_run: Option<String>,
-    /// Whether `fromRun` takes the model replies too; default: yes.
+    /// Whether `from_run` takes the model replies too; default: yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<bool>,
-    /// Model replies to run it with. Not with `fromRun`.
+    /// Model replies to run it with. Not with `from_run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cassette: Option<Cassette>,
 }
 
 /// Body of `PATCH /flows/{id}/test-cases/{case}`; what is left out stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateTestCase {
     /// The revision that the change was made on; another one by now is refused. Absent: whatever it is.
-    #[serde(alias = "on_revision", skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "onRevision", skip_serializing_if = "Option::is_none")]
     pub on_revision: Option<u64>,
     /// The new name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -274,7 +273,7 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
 
 /// Body of `POST /flows/{id}/test-runs` and of `POST /flows/{id}/test-cases/{case}/runs`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StartTestRun {
     /// `draft` (the default), `production`, or `v1`, `v2`, ...
@@ -312,7 +311,6 @@ impl TestStatus {
 
 /// One test case, run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestResult {
     /// The case.
@@ -352,7 +350,6 @@ pub struct TestResult {
 
 /// One expectation, looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestCheck {
     /// `equals`, `subset`, `contains`, `schema` or `rubric`.
@@ -372,7 +369,6 @@ pub struct TestCheck {
 
 /// Where a result is not as expected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Difference {
     /// Dotted path in the result; empty: the whole.
@@ -422,7 +418,6 @@ impl TestCheck {
 
 /// Test cases of a flow, run together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestRun {
     /// The test run.
@@ -460,7 +455,6 @@ pub struct TestRun {
 
 /// Reply of `GET /flows/{id}/test-runs`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestRunList {
     /// Newest first.
@@ -472,7 +466,6 @@ pub struct TestRunList {
 
 /// Reply of `GET /test-runs/{id}/trace`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestRunTrace {
     /// The test run.
@@ -488,7 +481,6 @@ pub struct TestRunTrace {
 
 /// One case of a test run with the trace of its flow's run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestTrace {
     /// The case as it went.
@@ -501,7 +493,7 @@ pub struct TestTrace {
 /// Which test cases must pass before a version of the flow is published: `all`, or some by name; none where both are
 /// left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gate {
     /// Every test case that the flow has.

@@ -86,7 +86,7 @@ fn texts_are_looked_for_in_what_a_result_says() {
         ["the text does not contain the expected one [expected \"REFUND\"] [got \"refund\"]"]
             .map(|line| format!(": {line}"))
     );
-    let careless = json!({"kind": "contains", "text": "STRASSE", "ignoreCase": true});
+    let careless = json!({"kind": "contains", "text": "STRASSE", "ignore_case": true});
     assert_eq!(said(careless, json!("Strasse 1")), Vec::<String>::new());
 }
 

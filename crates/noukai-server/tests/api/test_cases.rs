@@ -64,7 +64,7 @@ impl Bed {
     /// Runs all cases to their end.
     async fn run(&self, body: Value) -> Value {
         let run = self.post("test-runs?wait=60", body).await.ok();
-        assert!(run["completedAt"].is_string(), "{run:#}");
+        assert!(run["completed_at"].is_string(), "{run:#}");
         run
     }
 
@@ -72,7 +72,7 @@ impl Bed {
     async fn record(&self, body: Value) -> Value {
         let ran = self.server.execute(self.slug, body).await;
         assert_eq!(ran["status"], "completed", "{ran}");
-        self.post("test-cases", json!({"fromRun": ran["executionId"]})).await.ok()
+        self.post("test-cases", json!({"from_run": ran["executionId"]})).await.ok()
     }
 }
 
@@ -90,7 +90,7 @@ async fn cases_are_run_judged_and_reported() {
     let good = json!([
         {"kind": "equals", "value": {"message": "hi!"}},
         {"kind": "subset", "value": {}},
-        {"kind": "contains", "text": "HI", "ignoreCase": true},
+        {"kind": "contains", "text": "HI", "ignore_case": true},
         {"kind": "schema", "schema": {"type": "string", "maxLength": 3}, "at": "message"},
     ]);
     bed.create("good", "hi", good).await;
@@ -122,7 +122,7 @@ async fn cases_are_run_judged_and_reported() {
         "{report}"
     );
     let list = bed.get("test-runs?limit=1").await.ok();
-    assert_eq!((&list["testRuns"][0]["id"], list["testRuns"][0].get("results")), (&run["id"], None));
+    assert_eq!((&list["test_runs"][0]["id"], list["test_runs"][0].get("results")), (&run["id"], None));
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn a_case_is_an_ordinary_run_with_its_trace() {
     bed.create("one", "a", json!([])).await;
     bed.create("two", "b", json!([])).await;
     let run = bed.run(json!({"cases": ["two"]})).await;
-    let execution = result(&run)["executionId"].as_str().expect("a run");
+    let execution = result(&run)["execution_id"].as_str().expect("a run");
     let trace = bed.server.get(&format!("/flow-runs/{execution}/trace")).send().await.ok();
     assert_eq!((&trace["flowRun"]["triggerType"], &trace["flowRun"]["status"]), (&json!("test"), &json!("completed")));
     assert_eq!(trace["steps"][0]["outputContext"], json!({"message": "b!"}));
@@ -143,12 +143,12 @@ async fn a_case_is_an_ordinary_run_with_its_trace() {
     let pages = format!("/test-runs/{}/trace?limit=1", all["id"].as_str().expect("an id"));
     let first = bed.server.get(&pages).send().await.ok();
     let second =
-        bed.server.get(&format!("{pages}&cursor={}", first["nextCursor"].as_str().expect("more"))).send().await.ok();
+        bed.server.get(&format!("{pages}&cursor={}", first["next_cursor"].as_str().expect("more"))).send().await.ok();
     assert_eq!(
         (&first["cases"][0]["result"]["name"], &second["cases"][0]["result"]["name"]),
         (&json!("one"), &json!("two"))
     );
-    assert_eq!(second.get("nextCursor"), None);
+    assert_eq!(second.get("next_cursor"), None);
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_recorded_run_is_a_case_that_needs_no_model() {
     let bed = Bed::with("recorded", steps("noukai/echo")).await;
     let case = bed.record(json!({"message": "m", "parameters": {"items": ["a", "b"]}})).await;
     assert_eq!(case["input"], json!({"message": "m", "parameters": {"items": ["a", "b"]}}));
-    assert_eq!(case["recordedReplies"], 3);
+    assert_eq!(case["recorded_replies"], 3);
     assert_eq!(
         case["cassette"]["replies"],
         json!([
@@ -201,7 +201,7 @@ async fn a_recorded_run_is_a_case_that_needs_no_model() {
     let run = bed.run(json!({})).await;
     assert_eq!(run["status"], "passed", "{run:#}");
     assert_eq!(
-        (&result(&run)["replayed"], &result(&run)["costUsd"], result(&run).get("tokens")),
+        (&result(&run)["replayed"], &result(&run)["cost_usd"], result(&run).get("tokens")),
         (&json!(true), &json!("0"), None)
     );
 }
@@ -215,7 +215,7 @@ async fn a_flow_that_has_left_its_cassette_behind_is_told_so() {
     let run = bed.run(json!({})).await;
     assert_eq!((&result(&run)["status"], error(result(&run))), (&json!("failed"), "MODEL_ERROR"));
     assert_eq!(
-        result(&run)["cassetteFaults"],
+        result(&run)["cassette_faults"],
         json!([
             "step `c` asks a model, and the cassette has no reply for it; record the case anew",
             "the flow did not ask for a recorded reply of step `b`",
@@ -225,13 +225,13 @@ async fn a_flow_that_has_left_its_cassette_behind_is_told_so() {
     bed.put(json!([{"id": "b", "llm": {"prompt": "B"}}])).await;
     let run = bed.run(json!({})).await;
     assert_eq!((&result(&run)["status"], &result(&run)["checks"][0]["passed"]), (&json!("failed"), &json!(true)));
-    assert_eq!(result(&run)["cassetteFaults"].as_array().map(Vec::len), Some(1));
+    assert_eq!(result(&run)["cassette_faults"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]
 async fn only_what_was_kept_whole_becomes_a_case() {
     let bed = Bed::echo().await;
-    let from = async |bed: &Bed, run: &Value| bed.post("test-cases", json!({"fromRun": run["executionId"]})).await;
+    let from = async |bed: &Bed, run: &Value| bed.post("test-cases", json!({"from_run": run["executionId"]})).await;
     let changed = json!({"message": "x", "blockOverrides": {"say": {"prompt": "other"}}});
     let overridden = bed.server.execute(bed.slug, changed).await;
     let detail = from(&bed, &overridden).await.refused(409, "RUN_NOT_RECORDED");
@@ -256,10 +256,10 @@ async fn only_what_was_kept_whole_becomes_a_case() {
     from(&bed, &paused).await.refused(409, "RUN_NOT_RECORDED");
     let traced = bed.server.execute("quiet", json!({"message": "x", "trace": true})).await;
     let case = from(&bed, &traced).await.ok();
-    assert_eq!(case["fromRun"], traced["executionId"]);
-    let plain = json!({"fromRun": traced["executionId"], "name": "live", "record": false, "expect": []});
+    assert_eq!(case["from_run"], traced["executionId"]);
+    let plain = json!({"from_run": traced["executionId"], "name": "live", "record": false, "expect": []});
     let plain = bed.post("test-cases", plain).await.ok();
-    assert_eq!((&plain["recordedReplies"], &plain["expect"], plain.get("cassette")), (&json!(0), &json!([]), None));
+    assert_eq!((&plain["recorded_replies"], &plain["expect"], plain.get("cassette")), (&json!(0), &json!([]), None));
     assert_eq!(bed.run(json!({})).await["passed"], 2);
 }
 
@@ -312,7 +312,7 @@ async fn a_cassette_edited_by_hand_is_checked() {
     bed.patch(id, json!({"cassette": edited, "expect": [{"kind": "contains", "text": "by hand"}]})).await.ok();
     assert_eq!(bed.run(json!({})).await["status"], "passed");
     let live = bed.patch(id, json!({"cassette": null, "expect": [{"kind": "contains", "text": "m!"}]})).await.ok();
-    assert_eq!((&live["recordedReplies"], live.get("cassette")), (&json!(0), None));
+    assert_eq!((&live["recorded_replies"], live.get("cassette")), (&json!(0), None));
     assert_eq!(bed.run(json!({})).await["status"], "passed");
 }
 
@@ -345,7 +345,7 @@ async fn a_judge_sees_rubric_and_result_and_its_verdict_counts() {
     let run = bed.run(json!({})).await;
     let check = json!({"kind": "rubric", "at": "message", "passed": true, "reason": "It greets."});
     assert_eq!((&run["status"], &result(&run)["checks"]), (&json!("passed"), &json!([check])));
-    let trace = format!("/flow-runs/{}/trace", result(&run)["executionId"].as_str().expect("a run"));
+    let trace = format!("/flow-runs/{}/trace", result(&run)["execution_id"].as_str().expect("a run"));
     let flows_own = bed.server.get(&trace).send().await.ok()["flowRun"]["tokens"]["total"].as_u64();
     assert_eq!(result(&run)["tokens"]["total"].as_u64(), flows_own.map(|own| own + 12), "the judge's are counted, too");
     let asked = vendor.asked();
@@ -368,7 +368,7 @@ async fn publishing_may_need_cases_to_pass() {
 
     let refused = publish().await.expect_err("a case fails");
     assert_eq!(refused.code.as_str(), "TESTS_FAILED");
-    assert_eq!(refused.errors.iter().map(|fault| fault.loc.join(".")).collect::<Vec<_>>(), ["testCases.marked"]);
+    assert_eq!(refused.errors.iter().map(|fault| fault.loc.join(".")).collect::<Vec<_>>(), ["test_cases.marked"]);
     assert!(refused.errors[0].msg.contains("does not contain"), "{refused:?}");
     bed.post("test-runs", json!({"version": "v1"})).await.refused(404, "VERSION_NOT_FOUND");
 
@@ -391,19 +391,19 @@ async fn cases_are_listed_changed_and_deleted() {
     }
     let first = bed.get("test-cases?limit=2").await.ok();
     let second =
-        bed.get(&format!("test-cases?limit=2&cursor={}", first["nextCursor"].as_str().expect("more"))).await.ok();
+        bed.get(&format!("test-cases?limit=2&cursor={}", first["next_cursor"].as_str().expect("more"))).await.ok();
     let names = |page: &Value| -> Vec<Value> {
-        page["testCases"].as_array().expect("cases").iter().map(|case| case["name"].clone()).collect()
+        page["test_cases"].as_array().expect("cases").iter().map(|case| case["name"].clone()).collect()
     };
     assert_eq!((names(&first), names(&second)), (vec![json!("a"), json!("b")], vec![json!("c")]));
-    assert_eq!(second.get("nextCursor"), None);
+    assert_eq!(second.get("next_cursor"), None);
 
-    let changed = bed.patch("a", json!({"name": "first", "description": "why", "onRevision": 1})).await.ok();
+    let changed = bed.patch("a", json!({"name": "first", "description": "why", "on_revision": 1})).await.ok();
     assert_eq!(
         (&changed["name"], &changed["description"], &changed["revision"]),
         (&json!("first"), &json!("why"), &json!(2))
     );
-    bed.patch("first", json!({"name": "z", "onRevision": 1})).await.refused(409, "CONFLICT");
+    bed.patch("first", json!({"name": "z", "on_revision": 1})).await.refused(409, "CONFLICT");
     bed.patch("first", json!({"name": "b"})).await.refused(409, "CONFLICT");
     bed.post("test-cases", json!({"name": "b"})).await.refused(409, "CONFLICT");
     assert_eq!(bed.patch("first", json!({"description": ""})).await.ok().get("description"), None);
@@ -423,7 +423,7 @@ async fn two_authors_at_once_lose_nothing() {
     let case = bed.create("a", "x", json!([])).await;
     let path = bed.path(&format!("test-cases/{}", case["id"].as_str().expect("an id")));
     let change = |name: String| {
-        let request = bed.server.request(Method::PATCH, &path).json(&json!({"name": name, "onRevision": 1}));
+        let request = bed.server.request(Method::PATCH, &path).json(&json!({"name": name, "on_revision": 1}));
         async move { request.send().await.status.as_u16() }
     };
     let done = futures::future::join_all((0..8).map(|number| change(format!("name {number}")))).await;
@@ -448,13 +448,14 @@ async fn what_is_no_case_is_refused_with_its_faults() {
         (json!({"name": "x", "expect": [{"kind": "equal", "value": 1}]}), "body.expect.0.kind"),
         (json!({"name": "x", "expect": [{"kind": "equals", "value": 1, "att": "x"}]}), "body.expect.0"),
         (json!({"name": "x", "input": {"message": 7}}), "body.input.message"),
-        (json!({"fromRun": MISSING, "input": {}}), "body.input"),
+        (json!({"name": "x", "input": {"mesage": "x"}}), "body.input.mesage"),
+        (json!({"from_run": MISSING, "input": {}}), "body.input"),
     ] {
         let detail = bed.post("test-cases", body.clone()).await.refused(422, "VALIDATION_ERROR");
         let found = detail["errors"][0]["loc"].as_array().expect("a place").iter().filter_map(Value::as_str);
         assert_eq!(found.collect::<Vec<_>>().join("."), loc, "{body}");
     }
-    assert_eq!(bed.get("test-cases").await.ok()["testCases"], json!([]));
+    assert_eq!(bed.get("test-cases").await.ok()["test_cases"], json!([]));
     bed.post("test-runs", json!({})).await.refused(404, "TEST_CASE_NOT_FOUND");
     bed.create("a", "x", json!([])).await;
     bed.post("test-runs", json!({"cases": ["b"]})).await.refused(404, "TEST_CASE_NOT_FOUND");
@@ -510,7 +511,7 @@ async fn other_projects_and_other_scopes_reach_nothing() {
             missing.json(&json!({"name": "mine"})).header("authorization", format!("Bearer {theirs}")).send().await;
         assert_eq!(foreign.text, missing.text, "{method} {path}");
     }
-    assert_eq!(bed.get("test-cases").await.ok()["testCases"].as_array().map(Vec::len), Some(1));
+    assert_eq!(bed.get("test-cases").await.ok()["test_cases"].as_array().map(Vec::len), Some(1));
 }
 
 /// Whoever ran it is no more: it gave no sign of life for longer than any does.
@@ -537,7 +538,7 @@ async fn a_test_run_that_was_cut_off_does_not_run_for_ever() {
     bed.server.store().await.begin_test_run(&run, &[], 10).await.expect("stored");
     let shown = bed.server.get(&format!("/test-runs/{}?wait=60", run.id)).send().await.ok();
     assert_eq!(shown["status"], "interrupted");
-    assert_eq!(bed.get("test-runs").await.ok()["testRuns"][0]["status"], "interrupted");
+    assert_eq!(bed.get("test-runs").await.ok()["test_runs"][0]["status"], "interrupted");
 }
 
 #[tokio::test]

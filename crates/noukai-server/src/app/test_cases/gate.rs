@@ -79,7 +79,7 @@ fn refusal(run: &TestRun) -> AppError {
         run.id
     );
     let errors = failing().map(|result| FieldError {
-        loc: vec!["testCases".to_owned(), result.name.clone()],
+        loc: vec!["test_cases".to_owned(), result.name.clone()],
         msg: result.reasons().into_iter().next().unwrap_or_else(|| result.status.as_str().to_owned()),
     });
     AppError { errors: errors.collect(), ..AppError::new(ErrorCode::TestsFailed, message) }

@@ -81,7 +81,7 @@ impl App {
         if let Some((field, _)) = both.iter().find(|(_, given)| *given) {
             return Err(AppError::invalid_field(
                 &["body", field],
-                "is taken from the run; leave it out with `fromRun`",
+                "is taken from the run; leave it out with `from_run`",
             ));
         }
         let recorded = self.recorded(tested, &run, request.record.unwrap_or(true)).await?;

@@ -59,18 +59,18 @@ mod tests {
     #[test]
     fn a_report_has_every_case_and_is_valid_xml_whatever_they_say() {
         let run = serde_json::from_value(json!({
-            "id": "r", "flowId": "f", "flow": "triage", "version": 3, "hash": "h", "status": "failed", "total": 4,
-            "passed": 1, "failed": 2, "startedAt": "2026-01-01T00:00:00Z", "durationMs": 1500, "createdBy": "ann",
+            "id": "r", "flow_id": "f", "flow": "triage", "version": 3, "hash": "h", "status": "failed", "total": 4,
+            "passed": 1, "failed": 2, "started_at": "2026-01-01T00:00:00Z", "duration_ms": 1500, "created_by": "ann",
             "results": [
-                {"caseId": "1", "name": "good", "status": "passed", "replayed": true, "durationMs": 250,
-                    "executionId": "e-1", "checks": [{"kind": "equals", "passed": true}]},
-                {"caseId": "2", "name": "a <b> & \"c\" \u{1b}[31m", "status": "failed", "replayed": false, "checks": [
+                {"case_id": "1", "name": "good", "status": "passed", "replayed": true, "duration_ms": 250,
+                    "execution_id": "e-1", "checks": [{"kind": "equals", "passed": true}]},
+                {"case_id": "2", "name": "a <b> & \"c\" \u{1b}[31m", "status": "failed", "replayed": false, "checks": [
                     {"kind": "equals", "passed": false, "differences": [
                         {"at": "label", "message": "is another value", "expected": "\"]]>\"", "got": "\"<x>\""}]},
                     {"kind": "rubric", "passed": false, "reason": "it is rude"}]},
-                {"caseId": "3", "name": "broken", "status": "error", "replayed": false, "error": {
+                {"case_id": "3", "name": "broken", "status": "error", "replayed": false, "error": {
                     "code": "VALIDATION_ERROR", "message": "no such input", "attempt": 1}},
-                {"caseId": "4", "name": "waiting", "status": "pending", "replayed": false},
+                {"case_id": "4", "name": "waiting", "status": "pending", "replayed": false},
             ],
         }));
         insta::assert_snapshot!(junit(&run.expect("a test run")), @r#"

@@ -12,10 +12,10 @@ pub(super) fn requests(handler: &str) -> Vec<(&'static str, Value)> {
     match handler {
         "test_cases::create" => vec![
             ("written", json!({"name": "printer", "input": input(), "expect": expect()})),
-            ("from a run", json!({"fromRun": RUN, "name": "as it was on Monday"})),
+            ("from a run", json!({"from_run": RUN, "name": "as it was on Monday"})),
         ],
         "test_cases::update" => vec![
-            ("expectations", json!({"expect": expect(), "onRevision": 1})),
+            ("expectations", json!({"expect": expect(), "on_revision": 1})),
             ("without its cassette", json!({"cassette": null})),
         ],
         "test_cases::run" => {
@@ -32,7 +32,7 @@ pub(super) fn requests(handler: &str) -> Vec<(&'static str, Value)> {
 pub(super) fn replies(handler: &str) -> Vec<(&'static str, Value)> {
     match handler {
         "test_cases::create" | "test_cases::get" => vec![("recorded", recorded())],
-        "test_cases::list" => vec![("page", json!({"testCases": [case()], "nextCursor": CASE}))],
+        "test_cases::list" => vec![("page", json!({"test_cases": [case()], "next_cursor": CASE}))],
         "test_cases::run" | "test_cases::run_one" | "test_cases::get_run" => vec![("failed", test_run())],
         "test_cases::report" => vec![("passed", json!(REPORT))],
         _ => Vec::new(),
@@ -50,22 +50,22 @@ fn input() -> Value {
 fn expect() -> Value {
     json!([
         {"kind": "subset", "value": {"label": "hardware"}},
-        {"kind": "contains", "text": "fire", "ignoreCase": true, "at": "reply"},
+        {"kind": "contains", "text": "fire", "ignore_case": true, "at": "reply"},
         {"kind": "rubric", "rubric": "The reply is calm and says what to do first.", "at": "reply"},
     ])
 }
 
 fn case() -> Value {
     json!({
-        "id": CASE, "flowId": FLOW, "name": "printer", "input": input(), "expect": expect(), "recordedReplies": 0,
-        "revision": 1, "createdAt": AT, "createdBy": "ab12cd34", "updatedAt": AT, "updatedBy": "ab12cd34",
+        "id": CASE, "flow_id": FLOW, "name": "printer", "input": input(), "expect": expect(), "recorded_replies": 0,
+        "revision": 1, "created_at": AT, "created_by": "ab12cd34", "updated_at": AT, "updated_by": "ab12cd34",
     })
 }
 
 fn recorded() -> Value {
     let mut case = case();
-    case["fromRun"] = json!(RUN);
-    case["recordedReplies"] = json!(1);
+    case["from_run"] = json!(RUN);
+    case["recorded_replies"] = json!(1);
     case["cassette"] = json!({"version": 1, "replies": [
         {"step": "classify", "json": {"label": "hardware"}, "model": "openai/gpt-4o-mini"},
     ]});
@@ -74,11 +74,11 @@ fn recorded() -> Value {
 
 fn test_run() -> Value {
     json!({
-        "id": TEST_RUN, "flowId": FLOW, "flow": "triage", "version": 0, "hash": "5e0c", "status": "failed", "total": 1,
-        "passed": 0, "failed": 1, "startedAt": AT, "completedAt": AT, "durationMs": 12, "createdBy": "ab12cd34",
+        "id": TEST_RUN, "flow_id": FLOW, "flow": "triage", "version": 0, "hash": "5e0c", "status": "failed", "total": 1,
+        "passed": 0, "failed": 1, "started_at": AT, "completed_at": AT, "duration_ms": 12, "created_by": "ab12cd34",
         "results": [{
-            "caseId": CASE, "name": "printer", "status": "failed", "executionId": RUN, "replayed": true,
-            "durationMs": 11, "output": {"label": "other"},
+            "case_id": CASE, "name": "printer", "status": "failed", "execution_id": RUN, "replayed": true,
+            "duration_ms": 11, "output": {"label": "other"},
             "checks": [{"kind": "subset", "passed": false, "differences": [{
                 "at": "label", "message": "is another value", "expected": "\"hardware\"", "got": "\"other\"",
             }]}],

@@ -11,7 +11,7 @@ const START: &[noukai_api::ErrorCode] =
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "test_cases::list",
-        id: "testCases",
+        id: "test_cases",
         tag: "tests",
         summary: "List a flow's test cases",
         description: "In the order they were made in, without their cassettes. Needs a key with the `author` scope, as all of these do.",
@@ -28,7 +28,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "createTestCase",
         tag: "tests",
         summary: "Make a test case, of what is sent or of a recorded run",
-        description: "With `fromRun`, the input and the model replies of a completed run are taken, and its result is what is expected, unless `expect` says otherwise. The run's contents must have been captured whole: run it with `trace: true`, or with the capture mode `full`. A case with a cassette runs without a model.",
+        description: "With `from_run`, the input and the model replies of a completed run are taken, and its result is what is expected, unless `expect` says otherwise. The run's contents must have been captured whole: run it with `trace: true`, or with the capture mode `full`. A case with a cassette runs without a model.",
         parameters: &["RequestIdHeader"],
         body: Some("CreateTestCase"),
         body_required: true,
@@ -56,7 +56,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "updateTestCase",
         tag: "tests",
         summary: "Change a test case",
-        description: "What is left out stays; `\"cassette\": null` removes the cassette. With `onRevision`, a change that was made on another revision is refused.",
+        description: "What is left out stays; `\"cassette\": null` removes the cassette. With `on_revision`, a change that was made on another revision is refused.",
         parameters: &["RequestIdHeader"],
         body: Some("UpdateTestCase"),
         body_required: true,
@@ -109,7 +109,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "test_cases::list_runs",
-        id: "testRuns",
+        id: "test_runs",
         tag: "tests",
         summary: "List a flow's test runs, newest first",
         description: "Without their results. The newest 500 of a flow are kept.",
