@@ -17,3 +17,4 @@ mod remote;
 mod shutdown;
 mod stepping;
 mod support;
+mod testing;

@@ -1,6 +1,7 @@
 //! `noukai flow`: flows of a server as files in a folder, and their versions.
 
 mod schema;
+mod test;
 
 use std::process::ExitCode;
 
@@ -17,11 +18,13 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Action {
     Schema(schema::Args),
+    Test(test::Args),
 }
 
 /// Does it.
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     match args.action {
         Action::Schema(_) => schema::run(),
+        Action::Test(args) => test::run(args).await,
     }
 }
