@@ -128,6 +128,8 @@ error_codes! {
     NoSteps = "NO_STEPS",
     /// The provider refused the configured key.
     ByokKeyRejected = "BYOK_KEY_REJECTED",
+    /// The key that provider keys are sealed with is missing, or is another one.
+    MasterKeyUnavailable = "MASTER_KEY_UNAVAILABLE",
     /// Usage could not be recorded.
     BillingUnavailable = "BILLING_UNAVAILABLE",
     /// The server has no room for more work; see `Retry-After`.

@@ -10,6 +10,7 @@ mod jobs;
 mod keys;
 mod limits;
 mod members;
+mod provider_keys;
 mod requests;
 mod sessions;
 mod test_cases;
@@ -23,6 +24,10 @@ pub use limits::Limits;
 pub use members::{
     AcceptInvitation, ChangeMember, ChangePassword, CreatedInvitation, Done, Invitation, InvitationList, Invite, Me,
     Member, MemberList, MemberRole, SetUp, SignIn, SignedIn, User,
+};
+pub use provider_keys::{
+    CreateProviderKey, DeletedProviderKey, ProviderKeyInfo, ProviderKeyList, ProviderKeyOutcome, ProviderKeyTest,
+    ReplaceProviderKey,
 };
 pub use requests::{
     Attachment, ChatMessage, ExecuteReply, ExecuteRequest, PausedReply, StepRequest, Tool, ToolCall, ToolCallFunction,

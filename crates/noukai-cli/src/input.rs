@@ -1,8 +1,27 @@
 //! What the user types.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, IsTerminal};
 
 use crate::error::CliError;
+
+/// A secret: the first line of stdin, or what is typed at a terminal, where it is not shown.
+///
+/// # Errors
+/// Stdin cannot be read, or there is nothing.
+pub fn secret(prompt: &str) -> Result<String, CliError> {
+    let unreadable = |error: io::Error| CliError::usage(format!("the key cannot be read: {error}"));
+    let secret = if io::stdin().is_terminal() {
+        rpassword::prompt_password(prompt).map_err(unreadable)?
+    } else {
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).map_err(unreadable)?;
+        line
+    };
+    match secret.trim() {
+        "" => Err(CliError::usage("there was no key").with_hint("give it on stdin, as in `< key.txt`")),
+        secret => Ok(secret.to_owned()),
+    }
+}
 
 /// The next line of stdin, without its end; `None` at the end of input.
 ///

@@ -215,6 +215,8 @@ pub enum ModelErrorKind {
     NotAvailable,
     /// The provider refused the key. Not retried.
     KeyRejected,
+    /// There is a key, but it cannot be read here. Not retried, and no other takes its place.
+    KeyUnreadable,
     /// 429. Retried, then the next model.
     RateLimited,
     /// 5xx. Retried, then the next model.

@@ -19,6 +19,7 @@ mod provider;
 mod refresh;
 mod router;
 mod secret;
+mod table;
 mod wire;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use provider::{BreakerConfig, Provider, ProviderConfig, ProviderError};
 pub use refresh::Listed;
 pub use router::Models;
 pub use secret::Secret;
+pub use table::{Closed, OwnProviders, Served};
 
 /// Where OpenRouter answers.
 pub const OPENROUTER_URL: &str = "https://openrouter.ai/api/v1";

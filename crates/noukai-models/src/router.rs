@@ -7,7 +7,10 @@ use noukai_engine::{
     DeltaSink, Model, ModelError, ModelErrorKind, ModelInfo, ModelReply, ModelRequest, StructuredOutput,
 };
 
-use crate::{Catalogue, ECHO_MODEL, Echo, Provider};
+use crate::{
+    Catalogue, ECHO_MODEL, Echo, OwnProviders, Provider, ProviderConfig, Served,
+    table::{Closed, Table},
+};
 
 const BUILT_IN: &str = "noukai/";
 /// For blocks that name no model, where one provider serves all.
@@ -16,16 +19,15 @@ const DEFAULT_MODEL: &str = "openai/gpt-4o-mini";
 /// All models this server can call: the built-in one, and those of its providers.
 pub struct Models {
     echo: Echo,
-    providers: Vec<Provider>,
-    /// Longest first.
-    routes: Vec<Route>,
-    default_model: String,
+    table: Table,
+    /// Where the operator names one.
+    default_model: Option<String>,
     catalogue: Arc<Catalogue>,
 }
 
 impl std::fmt::Debug for Models {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Models").field("providers", &self.providers).finish_non_exhaustive()
+        formatter.debug_struct("Models").field("providers", &self.table.entries).finish_non_exhaustive()
     }
 }
 
@@ -33,35 +35,89 @@ impl Models {
     /// Of two providers that serve the same, the first one counts. `default_model` is for blocks that name none;
     /// without it `openai/gpt-4o-mini` where a provider serves it, else `noukai/echo`.
     pub fn new(providers: Vec<Provider>, default_model: Option<String>, catalogue: Arc<Catalogue>) -> Self {
-        let mut routes: Vec<Route> = Vec::new();
-        for (position, provider) in providers.iter().enumerate() {
-            routes.extend(provider.config().models.iter().map(|models| Route::new(models, position)));
-        }
-        // Stable, so that the first of equals stays first.
-        routes.sort_by_key(|route| std::cmp::Reverse(route.name.len()));
-        let mut models = Self { echo: Echo, providers, routes, default_model: String::new(), catalogue };
-        let fallback = if models.provider(DEFAULT_MODEL).is_some() { DEFAULT_MODEL } else { ECHO_MODEL };
-        models.default_model = default_model.unwrap_or_else(|| fallback.to_owned());
-        models
+        let entries = providers.into_iter().map(|provider| Served::Ready(Box::new(provider))).collect();
+        Self { echo: Echo, table: Table::new(entries), default_model, catalogue }
+    }
+
+    /// Whether a model is built in, so that no provider is asked.
+    pub fn is_built_in(model: &str) -> bool {
+        model.starts_with(BUILT_IN)
     }
 
     /// What is known of models.
-    pub fn catalogue(&self) -> &Catalogue {
+    pub const fn catalogue(&self) -> &Arc<Catalogue> {
         &self.catalogue
     }
 
-    /// The provider that serves a model.
-    pub fn provider(&self, model: &str) -> Option<&Provider> {
-        let route = self.routes.iter().find(|route| route.serves(model))?;
-        self.providers.get(route.provider)
+    /// A provider of the server's, as the operator configured it.
+    pub fn configured(&self, name: &str) -> Option<&ProviderConfig> {
+        self.providers().find(|config| config.name == name)
     }
 
-    fn not_available(&self, model: &str) -> String {
+    /// All of them.
+    pub fn providers(&self) -> impl Iterator<Item = &ProviderConfig> {
+        self.table.entries.iter().filter_map(|entry| match entry {
+            Served::Ready(provider) => Some(provider.config()),
+            Served::Closed(_) => None,
+        })
+    }
+
+    /// As [`Model::describe`], for a tenant with providers of its own.
+    pub fn describe_for(&self, own: &OwnProviders, model: &str) -> ModelInfo {
+        if model.starts_with(BUILT_IN) {
+            return self.echo.describe(model);
+        }
+        let (available, provider) = match self.choose(own, model) {
+            Some(Served::Ready(provider)) => return provider.describe(model),
+            Some(Served::Closed(closed)) => (Err(closed.why.clone()), Some(closed.name.clone())),
+            None => (Err(self.not_available(own, model)), None),
+        };
+        let known = self.catalogue.get(model);
+        ModelInfo {
+            available,
+            provider,
+            image_types: known.map(|row| row.image_types.clone()),
+            structured_output: known.map_or(StructuredOutput::Native, |row| row.structured_output),
+        }
+    }
+
+    /// As [`Model::default_model`], for a tenant with providers of its own.
+    pub fn default_model_for(&self, own: &OwnProviders) -> &str {
+        let fallback = if self.choose(own, DEFAULT_MODEL).is_some() { DEFAULT_MODEL } else { ECHO_MODEL };
+        self.default_model.as_deref().unwrap_or(fallback)
+    }
+
+    /// As [`Model::complete`], for a tenant with providers of its own. What one of them serves is asked of no other.
+    ///
+    /// # Errors
+    /// As there; `KeyUnreadable` where the model is served by one that cannot be called.
+    pub async fn complete_for(
+        &self,
+        own: &OwnProviders,
+        request: &ModelRequest,
+        deltas: Option<&dyn DeltaSink>,
+    ) -> Result<ModelReply, ModelError> {
+        if request.model.starts_with(BUILT_IN) {
+            return self.echo.complete(request, deltas).await;
+        }
+        match self.choose(own, &request.model) {
+            Some(Served::Ready(provider)) => provider.complete(request, deltas).await,
+            Some(Served::Closed(closed)) => Err(unreadable(closed)),
+            None => Err(not_available(self.not_available(own, &request.model))),
+        }
+    }
+
+    fn choose<'a>(&'a self, own: &'a OwnProviders, model: &str) -> Option<&'a Served> {
+        own.groups.iter().find_map(|group| group.get(model)).or_else(|| self.table.get(model))
+    }
+
+    fn not_available(&self, own: &OwnProviders, model: &str) -> String {
         let mut message = format!("no provider is configured that serves `{}`; ", shown(model));
-        if self.providers.is_empty() {
+        let tables = own.groups.iter().chain([&self.table]);
+        let served: Vec<String> = tables.flat_map(|table| &table.entries).map(ToString::to_string).collect();
+        if served.is_empty() {
             let _ = write!(message, "there is {ECHO_MODEL} alone");
         } else {
-            let served: Vec<String> = self.providers.iter().map(served).collect();
             let _ = write!(message, "configured are {ECHO_MODEL}, {}", served.join(", "));
         }
         let key = model
@@ -74,61 +130,28 @@ impl Models {
     }
 }
 
-/// A name, or what names begin with, and the position of the provider that serves it.
-#[derive(Debug)]
-struct Route {
-    name: String,
-    is_prefix: bool,
-    provider: usize,
-}
-
-impl Route {
-    /// `vendor/model`, `vendor/`, `vendor/family*`, or `*`.
-    fn new(models: &str, provider: usize) -> Self {
-        let name = models.trim_end_matches('*');
-        Self { name: name.to_owned(), is_prefix: name.len() < models.len() || name.ends_with('/'), provider }
-    }
-
-    fn serves(&self, model: &str) -> bool {
-        model == self.name || (self.is_prefix && model.starts_with(&self.name))
-    }
-}
-
-/// A provider and what it serves, for a message.
-fn served(provider: &Provider) -> String {
-    format!("{} ({})", provider.name(), provider.config().models.join(" "))
-}
+static NONE: OwnProviders = OwnProviders::none();
 
 #[async_trait]
 impl Model for Models {
     fn describe(&self, model: &str) -> ModelInfo {
-        if model.starts_with(BUILT_IN) {
-            return self.echo.describe(model);
-        }
-        if let Some(provider) = self.provider(model) {
-            return provider.describe(model);
-        }
-        let known = self.catalogue.get(model);
-        ModelInfo {
-            available: Err(self.not_available(model)),
-            provider: None,
-            image_types: known.map(|row| row.image_types.clone()),
-            structured_output: known.map_or(StructuredOutput::Native, |row| row.structured_output),
-        }
+        self.describe_for(&NONE, model)
     }
 
     fn default_model(&self) -> &str {
-        &self.default_model
+        self.default_model_for(&NONE)
     }
 
     async fn complete(&self, request: &ModelRequest, deltas: Option<&dyn DeltaSink>) -> Result<ModelReply, ModelError> {
-        if request.model.starts_with(BUILT_IN) {
-            return self.echo.complete(request, deltas).await;
-        }
-        match self.provider(&request.model) {
-            Some(provider) => provider.complete(request, deltas).await,
-            None => Err(not_available(self.not_available(&request.model))),
-        }
+        self.complete_for(&NONE, request, deltas).await
+    }
+}
+
+fn unreadable(closed: &Closed) -> ModelError {
+    ModelError {
+        kind: ModelErrorKind::KeyUnreadable,
+        provider: Some(closed.name.clone()),
+        ..not_available(closed.why.clone())
     }
 }
 

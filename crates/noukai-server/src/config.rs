@@ -6,6 +6,7 @@ mod code;
 mod models;
 mod public;
 mod retention;
+mod vault;
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,8 @@ use serde::{Deserialize, Serialize};
 use self::code::FileCode;
 use self::models::{FileEgress, FileModels, FileNamed, FileProvider};
 use self::retention::FileRetention;
-pub use self::{code::CodeConfig, models::ModelsConfig};
+use self::vault::FileVault;
+pub use self::{code::CodeConfig, models::ModelsConfig, vault::MasterKeySource};
 use crate::app::Retention;
 
 const PORT: u16 = 8080;
@@ -43,6 +45,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Where models come from.
     pub models: ModelsConfig,
+    /// Where the master key is from that provider keys are sealed with.
+    pub master_key: MasterKeySource,
     /// How code blocks are run.
     pub code: CodeConfig,
     /// Bounds.
@@ -160,6 +164,7 @@ struct File {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     providers: BTreeMap<String, FileNamed>,
     egress: FileEgress,
+    vault: FileVault,
     code: FileCode,
     limits: toml::Table,
 }
@@ -220,6 +225,7 @@ impl Config {
             database: database(file.database, env, flags.database)?,
             retention: file.retention.merge(env, limits.trace_retention_days)?,
             models,
+            master_key: file.vault.merge(env)?,
             code: file.code.merge(env)?,
             limits,
             capture: flags.capture.or(file.trace_capture),
@@ -292,6 +298,7 @@ impl Config {
             provider: models.provider,
             providers: models.providers,
             egress: models.egress,
+            vault: FileVault::of(&self.master_key),
             code: FileCode::of(&self.code),
             limits: toml::Table::try_from(snake(&self.limits)).unwrap_or_default(),
         };

@@ -11,6 +11,7 @@ use crate::{
     config::Config,
     maintenance::{self, SchemaState},
     server::is_locked,
+    vault::Vault,
 };
 
 /// No clock that is right shows an earlier day.
@@ -73,6 +74,7 @@ pub async fn doctor(config: &Config) -> Vec<Check> {
     for address in &config.listen {
         checks.push(port(*address, running).await);
     }
+    checks.push(master_key(config).await);
     let asked = ask_providers(config).await;
     checks.push(clock(OffsetDateTime::now_utc(), newest, asked.first().map(|(_, found)| found)));
     checks.extend(providers(asked));
@@ -138,6 +140,35 @@ fn schema(state: &SchemaState) -> Check {
     }
     let advice = "make a backup, then start the server, or run `noukai migrate`";
     Check::warn(NAME, format!("{} of {}", state.found, state.current), advice)
+}
+
+/// Whether the provider keys in the database can be read.
+async fn master_key(config: &Config) -> Check {
+    const NAME: &str = "master key";
+    let vault = Vault::open(&config.master_key, &config.data).await;
+    let sealed = match maintenance::sealed_with(config).await {
+        Ok(sealed) => sealed.unwrap_or_default(),
+        Err(error) => return Check::warn(NAME, format!("cannot look: {error}"), "see the findings above"),
+    };
+    let all: u64 = sealed.iter().map(|(_, keys)| keys).sum();
+    let lost: Vec<&str> = sealed.iter().map(|(id, _)| id.as_str()).filter(|id| !vault.has(id)).collect();
+    if let Some(fault) = vault.fault() {
+        let found = format!("{fault}; {all} provider keys are stored");
+        return Check::fail(NAME, found, "put it in order: without it stored provider keys cannot be used");
+    }
+    if !lost.is_empty() {
+        let found =
+            format!("{all} provider keys are stored, and the master keys of some are not there: {}", lost.join(", "));
+        let advice = "put them back, each on a line of its own below the current one; see docs/providers.md";
+        return Check::fail(NAME, found, advice);
+    }
+    let Some(current) = vault.ids().next() else { return Check::ok(NAME, "none, and no provider keys are stored") };
+    let older: u64 = sealed.iter().filter(|(id, _)| id != current).map(|(_, keys)| keys).sum();
+    if older > 0 {
+        let found = format!("{current}; {older} of {all} provider keys are still sealed with an earlier one");
+        return Check::warn(NAME, found, "run `noukai provider rotate-master-key`");
+    }
+    Check::ok(NAME, format!("{current} opens all {all} provider keys"))
 }
 
 fn disk(data: &Path) -> Check {

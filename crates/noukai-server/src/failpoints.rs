@@ -18,10 +18,10 @@ use std::{
 use async_trait::async_trait;
 use noukai_api::CaptureMode;
 use noukai_store::{
-    Begun, CachedReply, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, Flows, Idempotency,
-    IdempotencyKey, JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, Nodes, ProjectId, ProjectRecord, Projects,
-    Pruned, QueueRecord, Release, ReplyCache, Resumed, RunChange, RunFilter, RunId, RunRecord, RunWrite, Runs, Store,
-    StoreError, StoredReply, Ticket, Upkeep, VersionRecord,
+    Begun, CachedReply, Cancellation, ChangedKey, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, Flows,
+    Idempotency, IdempotencyKey, JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, Nodes, ProjectId, ProjectRecord,
+    Projects, ProviderKeyRecord, ProviderKeys, Pruned, QueueRecord, Release, ReplyCache, Resumed, RunChange, RunFilter,
+    RunId, RunRecord, RunWrite, Runs, Sealed, Store, StoreError, StoredReply, Ticket, Upkeep, VersionRecord,
 };
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -54,6 +54,11 @@ pub(crate) const WRITES: &[&str] = &[
     "draft",
     "cache_reply",
     "prune_replies",
+    "add_provider_key",
+    "change_provider_key",
+    "remove_provider_key",
+    "provider_keys_used",
+    "reseal",
 ];
 
 /// Before the write, or after it is stored and before anyone hears of it.
@@ -328,6 +333,50 @@ impl ReplyCache for FailingStore {
 
     async fn prune_replies(&self, now: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
         self.at("prune_replies", self.inner.prune_replies(now, limit)).await
+    }
+}
+
+#[async_trait]
+impl ProviderKeys for FailingStore {
+    async fn add_provider_key(&self, key: &ProviderKeyRecord, most: u32) -> Result<bool, StoreError> {
+        self.at("add_provider_key", self.inner.add_provider_key(key, most)).await
+    }
+
+    async fn provider_key(&self, org: Uuid, id: Uuid) -> Result<Option<ProviderKeyRecord>, StoreError> {
+        self.inner.provider_key(org, id).await
+    }
+
+    async fn provider_keys(&self, project: ProjectId) -> Result<Vec<ProviderKeyRecord>, StoreError> {
+        self.inner.provider_keys(project).await
+    }
+
+    async fn change_provider_key(&self, org: Uuid, id: Uuid, to: &ChangedKey) -> Result<bool, StoreError> {
+        self.at("change_provider_key", self.inner.change_provider_key(org, id, to)).await
+    }
+
+    async fn remove_provider_key(&self, org: Uuid, id: Uuid) -> Result<bool, StoreError> {
+        self.at("remove_provider_key", self.inner.remove_provider_key(org, id)).await
+    }
+
+    async fn provider_keys_used(&self, ids: &[Uuid], at: OffsetDateTime) -> Result<(), StoreError> {
+        self.at("provider_keys_used", self.inner.provider_keys_used(ids, at)).await
+    }
+
+    async fn sealed_otherwise(
+        &self,
+        than: &str,
+        after: Uuid,
+        limit: u32,
+    ) -> Result<Vec<ProviderKeyRecord>, StoreError> {
+        self.inner.sealed_otherwise(than, after, limit).await
+    }
+
+    async fn reseal(&self, id: Uuid, from: &Sealed, to: &Sealed) -> Result<bool, StoreError> {
+        self.at("reseal", self.inner.reseal(id, from, to)).await
+    }
+
+    async fn sealed_with(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.inner.sealed_with().await
     }
 }
 

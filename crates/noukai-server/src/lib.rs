@@ -13,16 +13,17 @@ mod jobs;
 mod maintenance;
 mod models;
 mod server;
+mod vault;
 
 pub use app::{
     App, AppError, AttemptSelector, BlockTrial, Caller, CodeRunner, EventStream, ExecuteOutcome, FlowAddress, FlowInfo,
-    Identity, KeyRequest, Page, Project, PutFlow, Retention, RunOptions, RunQuery, SeqEvent, StepTraceReply,
-    VersionSelector, junit,
+    Identity, KeyOwner, KeyRequest, Page, Project, PutFlow, Resealed, Retention, RunOptions, RunQuery, SeqEvent,
+    StepTraceReply, VersionSelector, junit,
 };
-pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, ModelsConfig, Overrides};
+pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, MasterKeySource, ModelsConfig, Overrides};
 pub use doctor::{Check, Health, doctor};
 pub use http::document as openapi_document;
-pub use maintenance::{SchemaState, back_up, migrate, schema};
+pub use maintenance::{SchemaState, back_up, make_master_key, migrate, schema};
 pub use models::{Refreshed, known_models, refresh_models};
 pub use noukai_models::KnownModel;
 pub use rust_decimal::Decimal;

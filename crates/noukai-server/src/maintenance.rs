@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use crate::{
     config::Config,
     server::{StartError, database_file, lock, open_store, postgres},
+    vault,
 };
 
 /// Where copies go where nobody says where, in the data directory.
@@ -43,6 +44,25 @@ fn named(data: &Path) -> Result<PathBuf, StartError> {
     let format = format_description!("noukai-[year][month][day]-[hour][minute][second].db");
     let name = OffsetDateTime::now_utc().format(&format).map_err(StartError::new)?;
     Ok(folder.join(name))
+}
+
+/// Makes a master key in the file that is configured for it, or in the data directory; where, and the key's id.
+///
+/// # Errors
+/// One that is there already; a master key that is configured to be from elsewhere; a file that cannot be written.
+pub fn make_master_key(config: &Config) -> Result<(PathBuf, String), StartError> {
+    vault::make_key(&config.master_key, &config.data).map_err(StartError::new)
+}
+
+/// How many provider keys each master key opens; `None` where the database is not there, or its schema not current.
+pub(crate) async fn sealed_with(config: &Config) -> Result<Option<Vec<(String, u64)>>, StartError> {
+    if !schema(config).await.is_ok_and(|state| state.pending.is_empty()) {
+        return Ok(None);
+    }
+    let store = open_store(config).await?;
+    let sealed = store.sealed_with().await;
+    store.close().await;
+    sealed.map(Some).map_err(StartError::new)
 }
 
 /// Where the schema stands; changes nothing.

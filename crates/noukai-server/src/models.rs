@@ -2,7 +2,6 @@
 
 use std::{fmt, fs, io::Write, path::Path, path::PathBuf, sync::Arc};
 
-use noukai_engine::Model;
 use noukai_models::{Catalogue, Egress, KnownModel, Models, Provider, ProviderConfig};
 
 use crate::{config::Config, server::StartError};
@@ -23,14 +22,14 @@ pub struct Refreshed {
     pub file: PathBuf,
 }
 
-/// The model port of a server.
-pub(crate) fn model(config: &Config) -> Result<Arc<dyn Model>, StartError> {
+/// The models of a server, and the client that calls them.
+pub(crate) fn models(config: &Config) -> Result<(Arc<Models>, Egress), StartError> {
     let settings = &config.models;
     let egress = egress(config)?;
     let catalogue = Arc::new(catalogue(config)?);
     let new = |provider: &ProviderConfig| Provider::new(provider.clone(), egress.clone(), catalogue.clone());
     let providers = settings.providers.iter().map(new).collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))?;
-    Ok(Arc::new(Models::new(providers, settings.default_model.clone(), catalogue)))
+    Ok((Arc::new(Models::new(providers, settings.default_model.clone(), catalogue)), egress))
 }
 
 /// What a server with this configuration knows of models, by name.

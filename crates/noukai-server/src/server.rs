@@ -21,6 +21,7 @@ use crate::{
     config::{CodeConfig, Config},
     http,
     jobs::Workers,
+    vault::Vault,
 };
 
 /// The database's file in the data directory.
@@ -84,10 +85,13 @@ impl App {
         let store = open_store(config).await?;
         #[cfg(feature = "failpoints")]
         let store = with_failpoint(store, config)?;
-        let model = crate::models::model(config)?;
+        let (model, egress) = crate::models::models(config)?;
+        let vault = Vault::open(&config.master_key, &config.data).await;
         let app = Self::new(Parts {
             store,
             model,
+            egress,
+            vault,
             code,
             clock: Arc::new(SystemClock),
             limits: config.limits.clone(),
@@ -183,6 +187,7 @@ impl Server {
         let app = App::open_with(&config, code).await?;
         let node = app.as_node(&config.node, role, config.node_lease);
         app.start(node).await.map_err(|error| StartError(error.context.unwrap_or(error.message)))?;
+        app.say_what_cannot_be_read().await;
         if config.workers > 0 {
             Workers::start(&app, config.workers);
         }

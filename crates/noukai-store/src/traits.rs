@@ -14,21 +14,44 @@ use tokio::sync::{broadcast, oneshot, watch};
 use uuid::Uuid;
 
 use crate::{
-    Beat, Begun, CachedReply, Cancellation, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, IdempotencyKey,
-    JobRecord, KeptSince, KeyRecord, Lease, News, NodeRecord, ProjectId, ProjectRecord, Pruned, QueueRecord, Release,
-    Resumed, RunFilter, RunId, RunRecord, RunWrite, StoreError, StoredReply, VersionRecord,
+    Beat, Begun, CachedReply, Cancellation, ChangedKey, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord,
+    IdempotencyKey, JobRecord, KeptSince, KeyRecord, Lease, News, NodeRecord, ProjectId, ProjectRecord,
+    ProviderKeyRecord, Pruned, QueueRecord, Release, Resumed, RunFilter, RunId, RunRecord, RunWrite, Sealed,
+    StoreError, StoredReply, VersionRecord,
 };
 
 pub use self::test_cases::TestCases;
 
 /// Everything a server needs of one database.
 pub trait Store:
-    Projects + Flows + Keys + Identities + Grants + Runs + Jobs + Idempotency + ReplyCache + TestCases + Upkeep
+    Projects
+    + Flows
+    + Keys
+    + Identities
+    + Grants
+    + Runs
+    + Jobs
+    + Idempotency
+    + ReplyCache
+    + ProviderKeys
+    + TestCases
+    + Upkeep
 {
 }
 
 impl<T> Store for T where
-    T: Projects + Flows + Keys + Identities + Grants + Runs + Jobs + Idempotency + ReplyCache + TestCases + Upkeep
+    T: Projects
+        + Flows
+        + Keys
+        + Identities
+        + Grants
+        + Runs
+        + Jobs
+        + Idempotency
+        + ReplyCache
+        + ProviderKeys
+        + TestCases
+        + Upkeep
 {
 }
 
@@ -280,6 +303,40 @@ pub trait ReplyCache: Send + Sync {
 
     /// Deletes replies whose time is up, at most `limit`; how many went. Of all projects, for upkeep.
     async fn prune_replies(&self, now: OffsetDateTime, limit: u32) -> Result<u32, StoreError>;
+}
+
+/// Keys for model providers, sealed with a master key that the store does not have.
+#[async_trait]
+pub trait ProviderKeys: Send + Sync {
+    /// Adds a key unless its project, or else its organisation as such, has `most` of them; false then.
+    async fn add_provider_key(&self, key: &ProviderKeyRecord, most: u32) -> Result<bool, StoreError>;
+
+    /// One of an organisation's.
+    async fn provider_key(&self, org: Uuid, id: Uuid) -> Result<Option<ProviderKeyRecord>, StoreError>;
+
+    /// Those that the project's calls may use: its own, then its organisation's, each in the order they were made in.
+    /// On the path of runs: must be quick.
+    async fn provider_keys(&self, project: ProjectId) -> Result<Vec<ProviderKeyRecord>, StoreError>;
+
+    /// Replaces a key's secret; false where the organisation has no such key.
+    async fn change_provider_key(&self, org: Uuid, id: Uuid, to: &ChangedKey) -> Result<bool, StoreError>;
+
+    /// Deletes a key; false where the organisation has no such key.
+    async fn remove_provider_key(&self, org: Uuid, id: Uuid) -> Result<bool, StoreError>;
+
+    /// Notes that keys were sent about `at`; unscoped, for what the server itself has sent.
+    async fn provider_keys_used(&self, ids: &[Uuid], at: OffsetDateTime) -> Result<(), StoreError>;
+
+    /// Keys that another master key than this one opens, after `after` in the order of their ids; unscoped, for the
+    /// change of the master key.
+    async fn sealed_otherwise(&self, than: &str, after: Uuid, limit: u32)
+    -> Result<Vec<ProviderKeyRecord>, StoreError>;
+
+    /// Seals a key anew; false where it is no longer sealed as it was. Unscoped, for the change of the master key.
+    async fn reseal(&self, id: Uuid, from: &Sealed, to: &Sealed) -> Result<bool, StoreError>;
+
+    /// How many keys each master key opens; unscoped, for the operator.
+    async fn sealed_with(&self) -> Result<Vec<(String, u64)>, StoreError>;
 }
 
 /// Start, upkeep, end.

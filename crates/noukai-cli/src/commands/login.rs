@@ -1,15 +1,12 @@
 //! `noukai login` and `noukai logout`: a server's key, kept for the commands that call it.
 
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use noukai::Noukai;
 
 use crate::{
     error::CliError,
-    output,
+    input, output,
     remote::{self, Profile, Profiles},
 };
 
@@ -50,7 +47,8 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let server = remote::base_url(&args.server)?;
     // Before the key is asked for: nobody wants to type it twice.
     let mut profiles = Profiles::load()?;
-    let api_key = read_key(&server)?;
+    let asked = input::secret(&format!("API key for {server} (not shown): "));
+    let api_key = asked.map_err(|error| error.with_hint("`noukai key create` at the server makes one"))?;
     let builder = Noukai::builder().base_url(server.as_str()).api_key(api_key.as_str());
     let client = builder.build().map_err(remote::call_failed)?;
     let known = if args.no_verify { None } else { Some(client.verify_key().await.map_err(remote::call_failed)?) };
@@ -74,21 +72,6 @@ pub async fn logout(args: LogoutArgs) -> Result<ExitCode, CliError> {
         "profile {name} is forgotten; the key is still valid: `noukai key revoke` at the server ends it"
     ));
     Ok(ExitCode::SUCCESS)
-}
-
-fn read_key(server: &str) -> Result<String, CliError> {
-    let unreadable = |error: io::Error| CliError::usage(format!("the key cannot be read: {error}"));
-    let key = if io::stdin().is_terminal() {
-        rpassword::prompt_password(format!("API key for {server} (not shown): ")).map_err(unreadable)?
-    } else {
-        let mut line = String::new();
-        io::stdin().read_line(&mut line).map_err(unreadable)?;
-        line
-    };
-    match key.trim() {
-        "" => Err(CliError::usage("there was no key").with_hint("`noukai key create` at the server makes one")),
-        key => Ok(key.to_owned()),
-    }
 }
 
 /// A name that cannot be a key by mistake.

@@ -19,6 +19,7 @@ mod models;
 mod openapi;
 mod profile;
 mod promote;
+mod provider;
 mod publish;
 mod run;
 mod serve;
@@ -62,6 +63,7 @@ pub enum Command {
     Publish(publish::Args),
     Promote(promote::Args),
     Models(models::Args),
+    Provider(provider::Args),
     Config(config::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
@@ -99,6 +101,7 @@ impl Command {
             Self::Publish(args) => publish::run(args).await,
             Self::Promote(args) => promote::run(args).await,
             Self::Models(args) => models::run(args).await,
+            Self::Provider(args) => provider::run(args).await,
             Self::Config(args) => config::run(args).await,
             Self::Openapi(args) => openapi::run(args).await,
             Self::Completions(args) => completions::run(args).await,

@@ -129,6 +129,7 @@ const fn code_of(kind: ModelErrorKind) -> ErrorCode {
     match kind {
         ModelErrorKind::NotAvailable => ErrorCode::ModelNotAvailable,
         ModelErrorKind::KeyRejected => ErrorCode::ByokKeyRejected,
+        ModelErrorKind::KeyUnreadable => ErrorCode::MasterKeyUnavailable,
         ModelErrorKind::RateLimited => ErrorCode::ModelRateLimited,
         ModelErrorKind::Server | ModelErrorKind::Refused => ErrorCode::ModelError,
         ModelErrorKind::Declined => ErrorCode::ModelRefusal,

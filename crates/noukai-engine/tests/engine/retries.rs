@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use noukai_engine::ModelErrorKind::{
-    self, Declined, Filtered, KeyRejected, NotAvailable, RateLimited, Refused, ReplyInvalid, Server, SetAside,
-    Unreachable,
+    self, Declined, Filtered, KeyRejected, KeyUnreadable, NotAvailable, RateLimited, Refused, ReplyInvalid, Server,
+    SetAside, Unreachable,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -103,6 +103,7 @@ async fn what_would_fail_again_is_not_tried_again() {
         (Declined, "MODEL_REFUSAL"),
         (Filtered, "MODEL_CONTENT_FILTERED"),
         (KeyRejected, "BYOK_KEY_REJECTED"),
+        (KeyUnreadable, "MASTER_KEY_UNAVAILABLE"),
         (NotAvailable, "MODEL_NOT_AVAILABLE"),
     ] {
         let (ran, took, script) = timed(WITH_FALLBACK, Script::echo().on("ask", [Turn::Fails(kind)])).await;

@@ -2,7 +2,7 @@
 //! aside for a while.
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -34,6 +34,8 @@ pub(super) struct Key {
     /// `None`: nothing is sent.
     pub(super) header: Option<HeaderValue>,
     calls: AtomicU32,
+    /// Whether it was taken since somebody asked.
+    used: AtomicBool,
     /// Milliseconds since the keys were made until which it stands aside.
     aside: AtomicU64,
 }
@@ -60,7 +62,8 @@ impl Key {
         let header = (!secret.is_empty()).then(|| HeaderValue::from_str(&format!("{prefix}{}", secret.expose())));
         let mut header = header.transpose().map_err(|_| ProviderError::ApiKey(provider.to_owned()))?;
         header.iter_mut().for_each(|value| value.set_sensitive(true));
-        Ok(Self { secret, header, calls: AtomicU32::new(0), aside: AtomicU64::new(0) })
+        let (calls, aside) = (AtomicU32::new(0), AtomicU64::new(0));
+        Ok(Self { secret, header, calls, used: AtomicBool::new(false), aside })
     }
 
     /// The key itself, to be taken out of texts.
@@ -81,7 +84,14 @@ impl Keys {
     pub(super) fn take(&self) -> Option<InUse<'_>> {
         let key = if let [only] = self.keys.as_slice() { only } else { self.best()? };
         key.calls.fetch_add(1, Ordering::Relaxed);
+        key.used.store(true, Ordering::Relaxed);
         Some(InUse(key))
+    }
+
+    /// The positions of those that were taken since this was asked last.
+    pub(super) fn take_used(&self) -> Vec<usize> {
+        let used = |key: &Key| key.used.swap(false, Ordering::Relaxed);
+        self.keys.iter().enumerate().filter(|(_, key)| used(key)).map(|(position, _)| position).collect()
     }
 
     fn best(&self) -> Option<&Key> {

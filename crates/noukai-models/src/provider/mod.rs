@@ -86,6 +86,10 @@ impl Provider {
         &self.config
     }
 
+    pub(crate) fn take_used(&self) -> Vec<usize> {
+        self.keys.take_used()
+    }
+
     pub(crate) fn describe(&self, model: &str) -> ModelInfo {
         let known = self.catalogue.get(model);
         let image_types = known.map(|row| row.image_types.clone());

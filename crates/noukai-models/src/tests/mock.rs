@@ -147,7 +147,7 @@ pub(super) fn provider(config: ProviderConfig) -> Models {
 }
 
 /// One for all tests: it takes its time to make. No two tests share a server, so they share no connection.
-fn egress() -> Egress {
+pub(super) fn egress() -> Egress {
     static EGRESS: LazyLock<Egress> = LazyLock::new(|| Egress::new().unwrap());
     EGRESS.clone()
 }

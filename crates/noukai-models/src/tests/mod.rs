@@ -8,6 +8,7 @@ mod family;
 mod gemini;
 mod hostile;
 mod mock;
+mod probe;
 mod refresh;
 mod replies;
 mod requests;

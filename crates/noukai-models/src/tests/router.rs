@@ -9,7 +9,10 @@ use super::{
     mock::{Answer, Mock, models},
     request,
 };
-use crate::{Catalogue, Dialect, ECHO_MODEL, Models, ProviderConfig, Secret, decimal_text};
+use crate::{
+    Catalogue, Closed, Dialect, ECHO_MODEL, Models, OwnProviders, Provider, ProviderConfig, Secret, Served,
+    decimal_text,
+};
 
 fn none(default_model: Option<&str>) -> Models {
     Models::new(Vec::new(), default_model.map(str::to_owned), Arc::new(Catalogue::built_in()))
@@ -85,6 +88,35 @@ async fn the_operator_says_what_a_provider_serves() {
     }
     let why = models.describe("x-ai/grok-3").available.unwrap_err();
     insta::assert_snapshot!(why, @"no provider is configured that serves `x-ai/grok-3`; configured are noukai/echo, openai (openai/), special (openai/gpt-4o meta/* x-ai/grok-4*); set XAI_API_KEY or OPENROUTER_API_KEY, or [providers] in the configuration");
+}
+
+#[tokio::test]
+async fn a_tenants_own_providers_come_first_the_nearest_before_all() {
+    let (near, far, server) =
+        (Mock::start(said("near")).await, Mock::start(said("far")).await, Mock::start(said("server")).await);
+    let models = models(vec![named("openai", &server.url), named("openrouter", &server.url)]);
+    let own = |name: &str, mock: &Mock| {
+        let made = Provider::new(named(name, &mock.url), super::mock::egress(), models.catalogue().clone());
+        Served::Ready(Box::new(made.unwrap()))
+    };
+    let why = "its key cannot be read".to_owned();
+    let closed = Closed { name: "groq".to_owned(), models: vec!["groq/".to_owned()], why: why.clone() };
+    let groups = vec![vec![own("openai", &near), Served::Closed(closed)], vec![own("openai", &far), own("xai", &far)]];
+    let own = OwnProviders::new(groups);
+    for (model, text) in [("openai/gpt-4o", "near"), ("xai/grok-4", "far"), ("anthropic/any", "server")] {
+        let got = models.complete_for(&own, &request(model, "hi"), None).await.unwrap();
+        assert_eq!(got.text.as_deref(), Some(text), "{model}");
+    }
+    assert_eq!(models.complete(&request("openai/gpt-4o", "hi"), None).await.unwrap().text.as_deref(), Some("server"));
+    let error = models.complete_for(&own, &request("groq/llama", "hi"), None).await.unwrap_err();
+    assert_eq!((error.kind, &error.message), (ModelErrorKind::KeyUnreadable, &why), "nobody stands in for it");
+    assert_eq!(models.describe_for(&own, "groq/llama").available, Err(why));
+    assert_eq!((own.take_used(), own.take_used()), (vec![(0, 0), (3, 0)], vec![]));
+
+    let bare = none(None);
+    assert_eq!((bare.default_model_for(&own), bare.default_model()), ("openai/gpt-4o-mini", ECHO_MODEL));
+    let why = bare.describe_for(&own, "mistral/x").available.unwrap_err();
+    assert!(why.contains("configured are noukai/echo, openai (openai/), groq (groq/), openai"), "{why}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl App {
     ) -> Result<Pass, AppError> {
         let pinned = self.pin(caller, address).await?;
         let trace = request.trace;
-        let (flow, inputs) = self.prepare(&pinned.flow, request.into())?;
+        let (flow, inputs) = self.prepare(caller.scope(), &pinned.flow, request.into()).await?;
         let permit = self.admit(caller.project_id).await?;
         let capture = self.capture_mode(caller, &flow, trace);
         let keeps_result = options.run.is_some();
@@ -107,7 +107,7 @@ impl App {
         let pinned = self.pin(caller, address).await?;
         refuse_tools(request.tools.as_ref())?;
         let trace = request.trace;
-        let (flow, inputs) = self.prepare(&pinned.flow, request.into())?;
+        let (flow, inputs) = self.prepare(caller.scope(), &pinned.flow, request.into()).await?;
         let capture = self.capture_mode(caller, &flow, trace);
         let run = self.new_run(caller, &pinned, TriggerType::Job, capture, options);
         self.queue_run(run, &inputs, None, Vec::new()).await

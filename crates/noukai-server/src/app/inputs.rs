@@ -1,10 +1,14 @@
 //! What a caller sends to run a flow, checked and turned into what the engine takes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use noukai_api::{Attachment, ChatMessage, ErrorCode, FieldError, Limits};
-use noukai_engine::{Image, Message, Model, Tool, ToolChoice, json_size};
+use noukai_engine::{Image, Message, Tool, ToolChoice, json_size};
 use noukai_flow::{Block, Flow, FlowKind, InputError, LlmBlock, Node, NodeKind};
+use noukai_store::ProjectId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -57,7 +61,12 @@ pub(crate) struct Sent {
 
 impl App {
     /// Checks a first request against its flow: the flow with overrides applied, and the inputs.
-    pub(crate) fn prepare(&self, flow: &Arc<Flow>, sent: Sent) -> Result<(Arc<Flow>, RunInputs), AppError> {
+    pub(crate) async fn prepare(
+        &self,
+        project: ProjectId,
+        flow: &Arc<Flow>,
+        sent: Sent,
+    ) -> Result<(Arc<Flow>, RunInputs), AppError> {
         let flow = with_overrides(flow, &sent.overrides)?;
         if sent.parameters.contains_key("attachments") {
             let message = "`attachments` is no parameter's name; send attachments beside `parameters`";
@@ -67,7 +76,7 @@ impl App {
         let initial = flow.input.initial(message.as_deref(), &sent.parameters).map_err(input_error)?;
         let conversation = chat_turn(&flow, conversation, &initial);
         let images = images(&sent.attachments, self.limits())?;
-        check_sight(&flow, &images, self.model().as_ref())?;
+        self.check_sight(project, &flow, &images).await?;
         let (tools, tool_choice) = tools(&flow, sent.tools, sent.tool_choice, self.limits())?;
         let inputs = RunInputs {
             v: 1,
@@ -84,8 +93,9 @@ impl App {
 
 impl App {
     /// Checks what a run took against a flow that may have changed since.
-    pub(crate) fn check_again(
+    pub(crate) async fn check_again(
         &self,
+        project: ProjectId,
         flow: &Flow,
         message: Option<&str>,
         parameters: &Map<String, Value>,
@@ -93,8 +103,19 @@ impl App {
     ) -> Result<RunInputs, AppError> {
         let initial = flow.input.initial(message, parameters).map_err(input_error)?;
         let conversation = chat_turn(flow, inputs.conversation, &initial);
-        check_sight(flow, &inputs.images, self.model().as_ref())?;
+        self.check_sight(project, flow, &inputs.images).await?;
         Ok(RunInputs { initial: Arc::new(Value::Object(initial)), conversation, ..inputs })
+    }
+
+    /// Refuses attachments that a receiving block's model cannot see, at the provider that would be called.
+    async fn check_sight(&self, project: ProjectId, flow: &Flow, images: &[Image]) -> Result<(), AppError> {
+        if images.is_empty() {
+            return Ok(());
+        }
+        let own = self.own_providers(project).await?;
+        check_sight(flow, images, self.model().default_model_for(&own.providers), &|model| {
+            self.model().describe_for(&own.providers, model).image_types
+        })
     }
 }
 
@@ -240,14 +261,16 @@ fn filename_of(url: &str) -> String {
     path.rsplit('/').next().unwrap_or_default().chars().take(FILENAME_CHARS).collect()
 }
 
-/// Refuses attachments that a receiving block's model cannot see.
-fn check_sight(flow: &Flow, images: &[Image], model: &dyn Model) -> Result<(), AppError> {
-    if images.is_empty() {
-        return Ok(());
-    }
+/// `types` are those that a model sees, where that is known.
+fn check_sight(
+    flow: &Flow,
+    images: &[Image],
+    default_model: &str,
+    types: &dyn Fn(&str) -> Option<BTreeSet<String>>,
+) -> Result<(), AppError> {
     for (step, block) in receivers(flow) {
-        let name = block.model.as_deref().unwrap_or_else(|| model.default_model());
-        let Some(types) = model.describe(name).image_types else { continue };
+        let name = block.model.as_deref().unwrap_or(default_model);
+        let Some(types) = types(name) else { continue };
         if let Some(image) = images.iter().find(|image| !types.contains(&image.mime_type)) {
             let message = format!(
                 "block `{step}` would receive a {} attachment, which its model {name} cannot see",

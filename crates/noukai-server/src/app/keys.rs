@@ -152,7 +152,7 @@ impl App {
     }
 
     /// A project the caller administers. Foreign and missing projects are refused alike.
-    async fn administered(&self, caller: &Caller, project_id: &str) -> Result<ProjectRecord, AppError> {
+    pub(super) async fn administered(&self, caller: &Caller, project_id: &str) -> Result<ProjectRecord, AppError> {
         caller.require(Scope::Admin)?;
         let refused = || AppError::new(ErrorCode::Forbidden, "this API key does not administer that project");
         let id = Uuid::parse_str(project_id).map_err(|_| refused())?;

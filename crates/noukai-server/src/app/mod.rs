@@ -22,7 +22,9 @@ mod jobs;
 mod keys;
 mod nodes;
 mod observer;
+mod own_keys;
 mod pass;
+mod provider_keys;
 mod record;
 mod recorder;
 mod redact;
@@ -39,6 +41,7 @@ mod upkeep;
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 pub use again::Ran;
+pub(crate) use auth::sha256_hex;
 pub use auth::{Audience, Caller, Identity, Member};
 pub use code::{BlockTrial, CodeRunner};
 pub use error::AppError;
@@ -54,9 +57,11 @@ pub use identity::Setup;
 pub(crate) use identity::{Browser, csrf_token, is_csrf_token};
 pub use keys::KeyRequest;
 use noukai_api::{CaptureMode, Limits};
-use noukai_engine::{Clock, Model};
+use noukai_engine::Clock;
+use noukai_models::{Egress, Models};
 use noukai_store::Store;
 pub use observer::{EventStream, SeqEvent};
+pub use provider_keys::{KeyOwner, Resealed};
 pub use retention::Retention;
 pub use retry::{RetryFrom, RetryOptions, RetryVersion};
 pub use test_cases::{Page, junit};
@@ -65,13 +70,17 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use traces::{AttemptSelector, RunQuery, StepTraceReply};
 
+use crate::vault::Vault;
+
 /// How long runs have to be stored as ended once a stopping server's time is up.
 const CUT_TIME: Duration = Duration::from_secs(5);
 
 /// What the use cases are built on.
 pub(crate) struct Parts {
     pub store: Arc<dyn Store>,
-    pub model: Arc<dyn Model>,
+    pub model: Arc<Models>,
+    pub egress: Egress,
+    pub vault: Vault,
     pub code: CodeRunner,
     pub clock: Arc<dyn Clock>,
     pub limits: Limits,
@@ -94,6 +103,7 @@ struct Inner {
     flows: flows::FlowCache,
     keys: auth::KeyCache,
     passwords: identity::Passwords,
+    own_keys: own_keys::OwnKeys,
     admission: admission::Admission,
     idempotency: idempotency::Waiting,
     live: jobs::LiveJobs,
@@ -119,6 +129,7 @@ impl App {
                 flows: flows::FlowCache::new(),
                 keys: auth::KeyCache::default(),
                 passwords: identity::Passwords::default(),
+                own_keys: own_keys::OwnKeys::default(),
                 admission,
                 idempotency: idempotency::Waiting::default(),
                 live: jobs::LiveJobs::default(),
@@ -189,6 +200,9 @@ impl App {
 
     /// Once nobody asks for anything any more.
     pub(crate) async fn close_store(&self) {
+        if let Err(error) = self.note_used_keys().await {
+            tracing::warn!(%error, "which provider keys were used could not be noted");
+        }
         self.leave().await;
         self.store().close().await;
     }
@@ -197,8 +211,16 @@ impl App {
         &self.inner.parts.store
     }
 
-    pub(crate) fn model(&self) -> &Arc<dyn Model> {
+    pub(crate) fn model(&self) -> &Arc<Models> {
         &self.inner.parts.model
+    }
+
+    pub(crate) fn egress(&self) -> &Egress {
+        &self.inner.parts.egress
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.inner.parts.vault
     }
 
     /// Code blocks as this installation runs them.

@@ -183,7 +183,10 @@ impl App {
         let spec = pass.spec(self.limits());
         let recorder = Arc::new(self.recorder(&mut pass));
         let ports = Ports {
-            model: pass.model.clone().unwrap_or_else(|| self.models_of(pass.run.project_id)),
+            model: match &pass.model {
+                Some(model) => model.clone(),
+                None => self.models_of(pass.run.project_id).await,
+            },
             code: self.code().port(),
             sink: recorder.clone(),
             clock: Arc::new(SystemClock),

@@ -1,11 +1,14 @@
-//! The models as a project calls them, and the replies that it is given again. Owns what makes two requests the same, and
-//! what is kept of a reply. A project is never given another's.
+//! The models as a project calls them: with keys of its own where it has any, and with replies that it is given again. Owns
+//! what makes two requests the same, and what is kept of a reply. A project is never given another's.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use noukai_engine::{Carried, DeltaSink, Model, ModelError, ModelInfo, ModelReply, ModelRequest, ToolCall};
+use noukai_engine::{
+    Carried, DeltaSink, Model, ModelError, ModelErrorKind, ModelInfo, ModelReply, ModelRequest, ToolCall,
+};
 use noukai_flow::document_hash;
+use noukai_models::{Models, OwnProviders};
 use noukai_store::{CachedReply, ProjectId};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -15,6 +18,8 @@ use super::{App, AppError};
 
 /// Version of what is kept. What has another is not given again.
 const VERSION: u32 = 1;
+
+static NONE: OwnProviders = OwnProviders::none();
 
 /// The model port of one project's runs.
 struct ProjectModels {
@@ -65,7 +70,9 @@ impl Kept {
 
 impl App {
     /// The models for a project's runs.
-    pub(crate) fn models_of(&self, project: ProjectId) -> Arc<dyn Model> {
+    pub(crate) async fn models_of(&self, project: ProjectId) -> Arc<dyn Model> {
+        // So that models can be described without waiting. One that cannot be looked up fails when it is called.
+        let _ = self.own_providers(project).await;
         Arc::new(ProjectModels { app: self.clone(), project })
     }
 }
@@ -76,6 +83,16 @@ impl ProjectModels {
         let found = self.app.store().cached_reply(self.project, &key(request)?, now - age, now).await?;
         let kept = found.and_then(|text| serde_json::from_str::<Kept>(&text).ok());
         Ok(kept.filter(|kept| kept.v == VERSION))
+    }
+
+    /// A provider of the project's own, else its organisation's, else the server's.
+    async fn call(&self, request: &ModelRequest, deltas: Option<&dyn DeltaSink>) -> Result<ModelReply, ModelError> {
+        let models = self.app.model();
+        if Models::is_built_in(&request.model) {
+            return models.complete(request, deltas).await;
+        }
+        let own = self.app.own_providers(self.project).await.map_err(|error| unknown_keys(&error))?;
+        models.complete_for(&own.providers, request, deltas).await
     }
 
     /// What is larger than may be kept is not.
@@ -94,12 +111,17 @@ impl ProjectModels {
 
 #[async_trait]
 impl Model for ProjectModels {
+    /// By what is known of the project's own providers; a run looks them up before it begins.
     fn describe(&self, model: &str) -> ModelInfo {
-        self.app.model().describe(model)
+        match self.app.own_providers_known(self.project) {
+            Some(own) => self.app.model().describe_for(&own.providers, model),
+            None => self.app.model().describe(model),
+        }
     }
 
     fn default_model(&self) -> &str {
-        self.app.model().default_model()
+        let own = self.app.own_providers_known(self.project);
+        self.app.model().default_model_for(own.as_ref().map_or(&NONE, |own| &own.providers))
     }
 
     /// A store that fails is as one that has nothing.
@@ -116,7 +138,7 @@ impl Model for ProjectModels {
                 return Ok(kept.again());
             }
         }
-        self.app.model().complete(request, deltas).await
+        self.call(request, deltas).await
     }
 
     async fn keep(&self, request: &ModelRequest, reply: &ModelReply) {
@@ -124,6 +146,18 @@ impl Model for ProjectModels {
         if let Err(error) = self.store(request, reply, age).await {
             tracing::warn!(project = %self.project, %error, "a reply could not be kept");
         }
+    }
+}
+
+/// Nobody else's key is taken only because it is not known whether there is one.
+fn unknown_keys(error: &AppError) -> ModelError {
+    ModelError {
+        kind: ModelErrorKind::Unreachable,
+        message: format!("which provider keys the project has cannot be looked up: {}", error.message),
+        provider: None,
+        status: None,
+        retry_after: None,
+        another_key: false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use noukai_api::{ErrorCode, JobAccepted, RunStatus, TriggerType};
 use noukai_flow::Flow;
-use noukai_store::{JobRecord, NewEvent, RunId, RunRecord};
+use noukai_store::{JobRecord, NewEvent, ProjectId, RunId, RunRecord};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -71,7 +71,7 @@ impl App {
         };
         let inputs = RunInputs::read(&inputs)?;
         let pinned = self.pin_retry(caller, flow, &job.run, options.version).await?;
-        let (checked, inputs, same_inputs) = self.prepare_again(&pinned, inputs)?;
+        let (checked, inputs, same_inputs) = self.prepare_again(job.run.project_id, &pinned, inputs).await?;
         let events = if options.from == RetryFrom::Failed && same_inputs {
             self.taken_over(&job.run, &pinned, &checked).await?
         } else {
@@ -112,7 +112,12 @@ impl App {
 
     /// Checks stored inputs against what is to run: the flow with overrides applied, the inputs with its defaults, and
     /// whether those are the same as before.
-    fn prepare_again(&self, pinned: &Pinned, inputs: RunInputs) -> Result<(Arc<Flow>, RunInputs, bool), AppError> {
+    async fn prepare_again(
+        &self,
+        project: ProjectId,
+        pinned: &Pinned,
+        inputs: RunInputs,
+    ) -> Result<(Arc<Flow>, RunInputs, bool), AppError> {
         let flow = with_overrides(&pinned.flow, &inputs.overrides)?;
         let mut parameters: Map<String, Value> = inputs.initial.as_object().cloned().unwrap_or_default();
         let message = match parameters.get("message") {
@@ -122,7 +127,7 @@ impl App {
         if message.is_some() {
             parameters.shift_remove("message");
         }
-        let again = self.check_again(&flow, message.as_deref(), &parameters, inputs.clone())?;
+        let again = self.check_again(project, &flow, message.as_deref(), &parameters, inputs.clone()).await?;
         let same = again.initial == inputs.initial;
         Ok((flow, again, same))
     }

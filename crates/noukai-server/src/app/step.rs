@@ -85,7 +85,7 @@ impl App {
             tools: request.tools,
             tool_choice: request.tool_choice,
         };
-        let (flow, inputs) = self.prepare(&pinned.flow, sent)?;
+        let (flow, inputs) = self.prepare(caller.scope(), &pinned.flow, sent).await?;
         let permit = self.admit(caller.project_id).await?;
         let capture = self.capture_mode(caller, &flow, request.trace);
         let replacements = replacements(&flow, &request.input_overrides);

@@ -92,6 +92,7 @@ impl App {
                 break;
             }
         }
+        self.note_used_keys().await?;
         self.prune(pruning).await
     }
 

@@ -138,7 +138,7 @@ pub(super) const fn status(code: ErrorCode) -> StatusCode {
         E::ValidationError | E::MissingMessage | E::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         E::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         E::ByokKeyRejected => StatusCode::BAD_GATEWAY,
-        E::BillingUnavailable | E::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        E::BillingUnavailable | E::MasterKeyUnavailable | E::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         E::InternalError | E::InvalidTree | E::NoSteps => StatusCode::INTERNAL_SERVER_ERROR,
         // Why a step or a run failed: these belong in a 200. One that gets here is a fault of ours.
         E::ModelNotAvailable

@@ -6,7 +6,7 @@ use axum::{
     routing::{MethodRouter, delete, get, patch, post, put},
 };
 
-use super::handlers::{execute, jobs, keys, members, meta, runs, sessions, step, test_cases};
+use super::handlers::{execute, jobs, keys, members, meta, provider_keys, runs, sessions, step, test_cases};
 use crate::app::App;
 
 /// One row of the table.
@@ -102,6 +102,12 @@ routes! {
     get    "/orgs/{org_id}/invitations"                                                members::invitations,
     delete "/orgs/{org_id}/invitations/{invitation_id}"                                members::withdraw,
     post   "/invitations/accept"                                                       members::accept,
+
+    post   "/provider-keys"                                                            provider_keys::create,
+    get    "/provider-keys"                                                            provider_keys::list,
+    post   "/provider-keys/{provider_key_id}/replace"                                  provider_keys::replace,
+    post   "/provider-keys/{provider_key_id}/test"                                     provider_keys::test,
+    delete "/provider-keys/{provider_key_id}"                                          provider_keys::remove,
 }
 
 /// Routes that need no key.

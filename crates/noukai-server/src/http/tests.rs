@@ -58,7 +58,7 @@ const TABLE: &[(u16, &[ErrorCode])] = &[
     (429, &[RateLimited]),
     (500, &[InternalError, InvalidTree, NoSteps]),
     (502, &[ByokKeyRejected]),
-    (503, &[BillingUnavailable, Overloaded]),
+    (503, &[BillingUnavailable, MasterKeyUnavailable, Overloaded]),
 ];
 
 #[test]

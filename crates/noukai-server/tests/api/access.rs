@@ -37,6 +37,7 @@ fn fill(path: &str) -> String {
         .replace("{org_id}", id)
         .replace("{user_id}", id)
         .replace("{invitation_id}", id)
+        .replace("{provider_key_id}", id)
 }
 
 async fn refuses(server: &TestServer, authorization: Option<&str>, method: Method, path: &str) -> Value {

@@ -18,6 +18,7 @@ mod limits;
 mod meta;
 mod oauth;
 mod overload;
+mod own_keys;
 mod people;
 mod races;
 mod retry;

@@ -23,6 +23,8 @@ mod meta;
 mod nodes;
 #[path = "../api/overload.rs"]
 mod overload;
+#[path = "../api/own_keys.rs"]
+mod own_keys;
 #[path = "../api/races.rs"]
 mod races;
 #[path = "../api/retry.rs"]

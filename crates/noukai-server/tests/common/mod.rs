@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use noukai_api::Scope;
 use noukai_models::Secret;
-use noukai_server::{CodeConfig, Config, DatabaseConfig, KeyRequest, ModelsConfig, Project, Retention, Server};
+use noukai_server::{
+    CodeConfig, Config, DatabaseConfig, KeyRequest, MasterKeySource, ModelsConfig, Project, Retention, Server,
+};
 use noukai_store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use noukai_testbed::Postgres;
 use reqwest::{Body, Method, StatusCode, header::HeaderMap};
@@ -141,6 +143,7 @@ fn config(dir: &TempDir) -> Config {
         data: dir.path().to_owned(),
         database: database(),
         models: ModelsConfig::default(),
+        master_key: MasterKeySource::Data,
         // Tests that need them switch them on.
         code: CodeConfig {
             enabled: false,

@@ -20,6 +20,7 @@ mod migrations;
 mod news;
 mod nodes;
 mod projects;
+mod provider_keys;
 mod prune;
 mod queues;
 mod rows;

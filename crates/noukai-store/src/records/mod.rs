@@ -4,12 +4,14 @@
 mod cache;
 mod identity;
 mod jobs;
+mod provider_keys;
 mod test_cases;
 
 pub use cache::*;
 pub use identity::*;
 pub use jobs::*;
 use noukai_api::{CaptureMode, RunStatus, Scope, Tokens, TriggerType};
+pub use provider_keys::*;
 pub use test_cases::*;
 use time::OffsetDateTime;
 use uuid::Uuid;

@@ -10,6 +10,7 @@ pub(crate) mod identity;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod projects;
+pub(crate) mod provider_keys;
 pub(crate) mod queues;
 pub(crate) mod runs;
 pub(crate) mod test_cases;

@@ -17,6 +17,7 @@ mod log;
 mod migrations;
 mod open;
 mod projects;
+mod provider_keys;
 mod prune;
 mod queues;
 mod readers;

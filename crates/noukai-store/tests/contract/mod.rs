@@ -14,6 +14,7 @@ pub mod keys;
 pub mod listing;
 pub mod pauses;
 pub mod projects;
+pub mod provider_keys;
 pub mod queues;
 pub mod runs;
 pub mod test_cases;
@@ -53,6 +54,7 @@ macro_rules! contract_tests {
                 bounds_hold_in_a_race, what_is_past_its_time_goes];
             test_cases: [cases_are_kept_in_order, names_are_taken_once, a_flow_has_a_bound, a_change_needs_the_revision,
                 a_test_run_advances_to_its_end, old_test_runs_go, a_gate_is_set_and_read, hidden_from_other_projects];
+            provider_keys: [round_trip, hidden_from_others, limit_holds_in_a_race, use_is_noted, sealed_anew_one_by_one];
             upkeep: [ready, recover_voids_leases, recover_returns_interrupted, paused_since, prune_takes_what_is_old,
                 prune_goes_by_the_end, prune_goes_by_capture, prune_goes_on_where_it_ended, prune_stops_at_its_limit,
                 keys_go_up_to_the_limit, close_stores_what_is_queued];

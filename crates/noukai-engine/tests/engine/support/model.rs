@@ -243,6 +243,7 @@ fn tool_call((id, name): (&str, &str)) -> ToolCall {
 fn failure(kind: ModelErrorKind, retry_after: Option<Duration>) -> ModelError {
     let status = match kind {
         ModelErrorKind::NotAvailable
+        | ModelErrorKind::KeyUnreadable
         | ModelErrorKind::Unreachable
         | ModelErrorKind::ReplyInvalid
         | ModelErrorKind::SetAside => None,

@@ -71,8 +71,9 @@ impl App {
         definition: &Definition,
         id: Uuid,
     ) -> Ran {
+        let models = self.models_of(tested.project()).await;
         let player = match cassette::read(case.cassette.as_deref()) {
-            Ok(cassette) => cassette.map(|cassette| Arc::new(Player::new(cassette, self.model().default_model()))),
+            Ok(cassette) => cassette.map(|cassette| Arc::new(Player::new(cassette, models.default_model()))),
             Err(error) => return Ran::not(step_error(&error)),
         };
         let pass = match self.test_pass(tested, pinned, definition, id).await {
@@ -108,7 +109,7 @@ impl App {
             attachments: input.attachments,
             ..Sent::default()
         };
-        let (flow, inputs) = self.prepare(&pinned.flow, sent)?;
+        let (flow, inputs) = self.prepare(tested.project(), &pinned.flow, sent).await?;
         let permit = self.place(tested).await?;
         let options = RunOptions { run: Some(id), ..RunOptions::default() };
         let run = self.new_run(&tested.caller, pinned, TriggerType::Test, CaptureMode::Full, options);

@@ -5,6 +5,7 @@ pub(super) mod jobs;
 pub(super) mod keys;
 pub(super) mod members;
 pub(super) mod meta;
+pub(super) mod provider_keys;
 pub(super) mod runs;
 pub(super) mod sessions;
 pub(super) mod step;

@@ -45,6 +45,14 @@ pub(super) fn requests(handler: &str) -> Vec<(&'static str, Value)> {
         "members::change_password" => {
             vec![("both", json!({"current": "a long password", "new": "an even longer password"}))]
         }
+        "provider_keys::create" => vec![
+            ("of the project", json!({"provider": "anthropic", "api_key": "sk-ant-...", "name": "Team"})),
+            (
+                "of the organisation, elsewhere",
+                json!({"provider": "azure", "api_key": "...", "base_url": "https://acme.openai.azure.com", "organization": true}),
+            ),
+        ],
+        "provider_keys::replace" => vec![("key", json!({"api_key": "sk-ant-..."}))],
         other => test_cases::requests(other),
     }
 }

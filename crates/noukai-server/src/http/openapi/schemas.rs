@@ -34,6 +34,8 @@ fn requests() -> Map<String, Value> {
     add::<api::ChangeMember>(&mut generator);
     add::<api::Invite>(&mut generator);
     add::<api::AcceptInvitation>(&mut generator);
+    add::<api::CreateProviderKey>(&mut generator);
+    add::<api::ReplaceProviderKey>(&mut generator);
     add::<api::Tool>(&mut generator);
     add::<api::ToolChoice>(&mut generator);
     let mut schemas = generator.take_definitions(true);
@@ -72,6 +74,10 @@ fn replies() -> Map<String, Value> {
     add::<api::MemberList>(&mut generator);
     add::<api::CreatedInvitation>(&mut generator);
     add::<api::InvitationList>(&mut generator);
+    add::<api::ProviderKeyInfo>(&mut generator);
+    add::<api::ProviderKeyList>(&mut generator);
+    add::<api::ProviderKeyTest>(&mut generator);
+    add::<api::DeletedProviderKey>(&mut generator);
     add::<api::Limits>(&mut generator);
     add::<api::StreamEvent>(&mut generator);
     let mut schemas = generator.take_definitions(true);
