@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 
 const BODY: &str = r#"{"message":"Where is my order? It was to be here by Tuesday, and the page says nothing."}"#;
 const COMPLETED: &[u8] = br#""status":"completed""#;
+const PAUSED: &[u8] = b"event: step_paused\n";
 
 /// No phase goes on for longer than this beyond its own end.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -46,6 +47,8 @@ pub enum Wanted {
     Completed,
     /// An accepted job.
     Accepted,
+    /// A stream that comes to the end of its step.
+    Streamed,
 }
 
 impl Target {
@@ -245,8 +248,13 @@ fn fault(wanted: Wanted, status: u16, body: &[u8]) -> Option<String> {
     if status != good {
         return Some(format!("status {status}"));
     }
-    let is_completed = body.windows(COMPLETED.len()).any(|part| part == COMPLETED);
-    (wanted == Wanted::Completed && !is_completed).then(|| "a run that did not complete".to_owned())
+    let (mark, otherwise) = match wanted {
+        Wanted::Completed => (COMPLETED, "a run that did not complete"),
+        Wanted::Streamed => (PAUSED, "a stream without its end"),
+        Wanted::Accepted => return None,
+    };
+    let has_mark = body.windows(mark.len()).any(|part| part == mark);
+    (!has_mark).then(|| otherwise.to_owned())
 }
 
 #[cfg(test)]
@@ -261,6 +269,8 @@ mod tests {
             Some("a run that did not complete")
         );
         assert_eq!(fault(Wanted::Accepted, 202, b"{}"), None);
+        assert_eq!(fault(Wanted::Streamed, 200, b"event: step_paused\ndata: {}\n\n"), None);
+        assert!(fault(Wanted::Streamed, 200, b"event: step_error\ndata: {}\n\n").is_some());
         assert_eq!(fault(Wanted::Completed, 429, br#"{"status":"completed"}"#).as_deref(), Some("status 429"));
     }
 

@@ -6,6 +6,7 @@ mod jobs;
 mod memory;
 mod postgres;
 mod start;
+mod streams;
 mod throughput;
 
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ pub enum Part {
     Postgres,
     /// The Rust client beside a bare HTTP client that makes the same calls.
     Client,
+    /// Many streams at the same time on a slow model.
+    Streams,
 }
 
 /// How long and how often.
@@ -66,6 +69,7 @@ pub struct Effort {
     starts: usize,
     runs: [u64; 2],
     in_flight: usize,
+    streams: usize,
     jobs: u64,
     job_starts: usize,
     queued: u64,
@@ -79,6 +83,7 @@ const FULL: Effort = Effort {
     starts: 10,
     runs: [20_000, 100_000],
     in_flight: 2_000,
+    streams: 10_000,
     jobs: 20_000,
     job_starts: 500,
     queued: 100_000,
@@ -92,6 +97,7 @@ const QUICK: Effort = Effort {
     starts: 3,
     runs: [1_000, 5_000],
     in_flight: 2_000,
+    streams: 1_000,
     jobs: 500,
     job_starts: 30,
     queued: 2_000,
@@ -118,6 +124,8 @@ pub async fn run(options: &Options) -> Result<()> {
         postgres::measure(&installation, &pair, effort, &mut report).await?;
     } else if options.only == Some(Part::Client) {
         client::measure(effort, &mut report)?;
+    } else if options.only == Some(Part::Streams) {
+        streams::measure(&installation, effort, &mut report).await?;
     } else {
         measure_server(&installation, effort, &mut report).await?;
     }
@@ -125,6 +133,7 @@ pub async fn run(options: &Options) -> Result<()> {
     let part = match options.only {
         Some(Part::Postgres) => "bench postgres",
         Some(Part::Client) => "bench client",
+        Some(Part::Streams) => "bench streams",
         None => "bench",
     };
     options.out.as_deref().map_or(Ok(()), |path| report.write(path, part))

@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 
 const WHOLE: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"model","choices":[{"index":0,"message":{"role":"assistant","content":"The order left our house on Monday and should be with you by Thursday."},"finish_reason":"stop"}],"usage":{"prompt_tokens":24,"completion_tokens":16,"total_tokens":40}}"#;
 
@@ -22,20 +24,33 @@ const STREAM: &str = concat!(
     "\n\ndata: [DONE]\n\n",
 );
 
-/// The provider, each of whose answers takes `latency`.
+/// The provider, each of whose answers takes `latency`; of a stream, what comes after its first piece.
 pub fn router(latency: Duration) -> Router {
     Router::new().route("/v1/chat/completions", post(complete)).with_state(latency)
 }
 
 async fn complete(State(latency): State<Duration>, body: Bytes) -> Response {
-    if !latency.is_zero() {
+    let streams = wants_stream(&body);
+    if !latency.is_zero() && !streams {
         tokio::time::sleep(latency).await;
     }
-    if wants_stream(&body) {
-        ([(CONTENT_TYPE, "text/event-stream")], STREAM).into_response()
+    if streams {
+        ([(CONTENT_TYPE, "text/event-stream")], streamed(latency)).into_response()
     } else {
         ([(CONTENT_TYPE, "application/json")], WHOLE).into_response()
     }
+}
+
+fn streamed(latency: Duration) -> Body {
+    let Some((first, rest)) = STREAM.split_once("\n\n").filter(|_| !latency.is_zero()) else {
+        return Body::from(STREAM);
+    };
+    let first = [Bytes::from_static(first.as_bytes()), Bytes::from_static(b"\n\n")];
+    let rest = stream::once(async move {
+        tokio::time::sleep(latency).await;
+        Bytes::from_static(rest.as_bytes())
+    });
+    Body::from_stream(stream::iter(first).chain(rest).map(Ok::<_, std::convert::Infallible>))
 }
 
 fn wants_stream(body: &[u8]) -> bool {

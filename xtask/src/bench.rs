@@ -21,7 +21,7 @@ pub struct Options {
     /// Measure the bare handlers alone; needs no noukai binary.
     #[arg(long)]
     floor_only: bool,
-    /// Measure this part alone: `postgres` or `client`.
+    /// Measure this part alone: `postgres`, `client` or `streams`.
     #[arg(long, value_name = "PART")]
     only: Option<String>,
 }

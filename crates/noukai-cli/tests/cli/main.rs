@@ -11,6 +11,7 @@ mod model;
 mod models;
 mod nodes;
 mod profiles;
+mod provider;
 mod recovery;
 mod reload;
 mod remote;

@@ -9,6 +9,9 @@ use crate::wire::{Outgoing, Settings, settings};
 /// Anthropic wants to be told; all its models since 3.5 write that much.
 const MAX_TOKENS: u64 = 8192;
 
+/// A block's word for a prompt that the vendor is to cache, in Anthropic's shape.
+const CACHE: &str = "cache_control";
+
 /// Body of `POST /messages`.
 pub(super) fn body(outgoing: &Outgoing<'_>) -> Value {
     let Outgoing { request, model, stream, max_output } = *outgoing;
@@ -20,7 +23,8 @@ pub(super) fn body(outgoing: &Outgoing<'_>) -> Value {
         }
     };
     set("max_tokens", Some(settings.max_tokens.clone().unwrap_or_else(|| max_output.unwrap_or(MAX_TOKENS).into())));
-    set("system", system(&request.messages).map(Value::String));
+    let cache = settings.rest.get(CACHE).filter(|cache| cache.is_object()).cloned();
+    set("system", system(&request.messages).map(|text| marked_text(text, cache.as_ref())));
     set("temperature", settings.temperature.clone());
     set("top_p", settings.top_p.clone());
     set("top_k", settings.top_k.clone());
@@ -29,9 +33,31 @@ pub(super) fn body(outgoing: &Outgoing<'_>) -> Value {
     set("tools", (!request.tools.is_empty()).then(|| request.tools.iter().map(tool).collect()));
     set("tool_choice", tool_choice(request, &settings));
     set("output_config", output_config(request, &settings));
-    let own = settings.rest.into_iter().filter(|(name, _)| name != "system" && name != "output_config");
+    let taken = ["system", "output_config", CACHE];
+    let own = settings.rest.into_iter().filter(|(name, _)| !taken.contains(&name.as_str()));
     own.for_each(|(name, value)| set(&name, Some(value)));
+    if let (Some(cache), Some(turns)) = (cache, body["messages"].as_array_mut()) {
+        mark_conversation(turns, &cache);
+    }
     body
+}
+
+/// A system message ends what is the same in all calls of a block: tools stand before it.
+fn marked_text(text: String, cache: Option<&Value>) -> Value {
+    match cache {
+        Some(cache) => json!([{"type": "text", "text": text, "cache_control": cache}]),
+        None => Value::String(text),
+    }
+}
+
+/// Where turns come before the last one, they come again with the next.
+fn mark_conversation(turns: &mut [Value], cache: &Value) {
+    let [.., _, last] = turns else { return };
+    if let Some(text) = last["content"].as_str().map(str::to_owned) {
+        last["content"] = marked_text(text, Some(cache));
+    } else if let Some(part) = last["content"].as_array_mut().and_then(|parts| parts.last_mut()) {
+        part["cache_control"] = cache.clone();
+    }
 }
 
 fn system(messages: &[Message]) -> Option<String> {

@@ -27,7 +27,7 @@ pub(super) fn body(request: &ModelRequest) -> Value {
     if !generation.is_empty() {
         body["generationConfig"] = Value::Object(generation);
     }
-    let taken = ["generationConfig", "contents", "systemInstruction", "toolConfig", "thinkingConfig"];
+    let taken = ["generationConfig", "contents", "systemInstruction", "toolConfig", "thinkingConfig", "cache_control"];
     for (name, value) in settings.rest.into_iter().filter(|(name, _)| !taken.contains(&name.as_str())) {
         body[name] = value;
     }

@@ -10,7 +10,7 @@ use super::{dialect::Dialect, strict};
 use crate::wire::Outgoing;
 
 /// Config keys that are ours to set, or not meant for a provider.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 12] = [
     "model",
     "messages",
     "stream",
@@ -22,7 +22,12 @@ const RESERVED: [&str; 11] = [
     "response_format",
     "usage",
     "latency_ms",
+    CACHE,
 ];
+
+/// A block's word for a prompt that the vendor is to cache, in Anthropic's shape. OpenRouter passes it on, in the parts of a
+/// message; others would refuse it.
+const CACHE: &str = "cache_control";
 
 /// Body of `POST /chat/completions`.
 #[derive(Serialize)]
@@ -50,7 +55,7 @@ impl<'a> Body<'a> {
         let Outgoing { request, model, stream, .. } = *outgoing;
         Self {
             model,
-            messages: Messages(&request.messages, *dialect),
+            messages: Messages(&request.messages, *dialect, cache(request, dialect)),
             tools: &request.tools,
             // Providers refuse a choice among no tools.
             tool_choice: choice(request, dialect).filter(|_| !request.tools.is_empty()),
@@ -127,11 +132,17 @@ fn choice<'a>(request: &'a ModelRequest, dialect: &Dialect) -> Option<Choice<'a>
     Some(if forced { Choice::Word("any") } else { Choice::Plain(choice) })
 }
 
-struct Messages<'a>(&'a [Message], Dialect);
+struct Messages<'a>(&'a [Message], Dialect, Option<&'a Value>);
 
 impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|message| WireMessage::new(message, &self.1)))
+        let last = self.0.len().saturating_sub(1);
+        // What comes again with the next call: the system message, and a conversation up to its last turn.
+        let ends = |index: usize| index == 0 || (index == last && last > 1);
+        serializer.collect_seq(self.0.iter().enumerate().map(|(index, message)| {
+            let cache = self.2.filter(|_| ends(index));
+            WireMessage::new(message, &self.1, cache)
+        }))
     }
 }
 
@@ -139,7 +150,7 @@ impl Serialize for Messages<'_> {
 #[serde(tag = "role", rename_all = "lowercase")]
 enum WireMessage<'a> {
     System {
-        content: &'a str,
+        content: Content<'a>,
     },
     User {
         content: Content<'a>,
@@ -158,10 +169,10 @@ enum WireMessage<'a> {
 }
 
 impl<'a> WireMessage<'a> {
-    fn new(message: &'a Message, dialect: &Dialect) -> Self {
+    fn new(message: &'a Message, dialect: &Dialect, cache: Option<&'a Value>) -> Self {
         match message {
-            Message::System { text } => Self::System { content: text },
-            Message::User { text, images } => Self::User { content: Content { text, images } },
+            Message::System { text } => Self::System { content: Content { text, images: &[], cache } },
+            Message::User { text, images } => Self::User { content: Content { text, images, cache } },
             Message::Assistant { text, tool_calls, carried } => {
                 // Only a turn that calls tools may go without content.
                 let silent = if tool_calls.is_empty() { Some("") } else { None };
@@ -175,6 +186,10 @@ impl<'a> WireMessage<'a> {
             Message::Tool { call_id, content, .. } => Self::Tool { tool_call_id: dialect.call_id(call_id), content },
         }
     }
+}
+
+fn cache<'a>(request: &'a ModelRequest, dialect: &Dialect) -> Option<&'a Value> {
+    request.config.get(CACHE).filter(|cache| dialect.asks_cost && cache.is_object())
 }
 
 /// Calls, under ids that the host takes.
@@ -196,17 +211,24 @@ impl Serialize for Calls<'_> {
     }
 }
 
-/// Text alone as a string, with images as parts.
+/// Text alone as a string; with images, or to be cached, as parts.
 struct Content<'a> {
     text: &'a str,
     images: &'a [Image],
+    cache: Option<&'a Value>,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Part<'a> {
-    Text { text: &'a str },
-    ImageUrl { image_url: ImageUrl<'a> },
+    Text {
+        text: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<&'a Value>,
+    },
+    ImageUrl {
+        image_url: ImageUrl<'a>,
+    },
 }
 
 #[derive(Serialize)]
@@ -216,11 +238,11 @@ struct ImageUrl<'a> {
 
 impl Serialize for Content<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.images.is_empty() {
+        if self.images.is_empty() && self.cache.is_none() {
             return serializer.serialize_str(self.text);
         }
         // Some providers refuse an empty text part.
-        let text = Some(Part::Text { text: self.text }).filter(|_| !self.text.is_empty());
+        let text = Some(Part::Text { text: self.text, cache_control: self.cache }).filter(|_| !self.text.is_empty());
         let images = self.images.iter().map(|image| Part::ImageUrl { image_url: ImageUrl { url: &image.url } });
         serializer.collect_seq(text.into_iter().chain(images))
     }

@@ -71,6 +71,22 @@ async fn usage_with_the_cache() {
 }
 
 #[tokio::test]
+async fn a_cached_prompt() {
+    let cache = json!({"type": "ephemeral", "ttl": "1h"});
+    let mut request = request(MODEL, "hi");
+    request.messages.insert(0, Message::System { text: "be brief".to_owned() });
+    request.config.insert("cache_control".to_owned(), cache.clone());
+    let body = sent(&request).await;
+    let part = |text: &str| json!([{"type": "text", "text": text, "cache_control": cache}]);
+    assert_eq!((&body["system"], body.get("cache_control")), (&part("be brief"), None));
+    assert_eq!(body["messages"], json!([{"role": "user", "content": "hi"}]), "one turn alone never comes again");
+    request.messages.push(Message::Assistant { text: Some("ho".to_owned()), tool_calls: Vec::new(), carried: None });
+    request.messages.push(super::user("more"));
+    let body = sent(&request).await;
+    assert_eq!((&body["messages"][0]["content"], &body["messages"][2]["content"]), (&json!("hi"), &part("more")));
+}
+
+#[tokio::test]
 async fn images_by_url() {
     let mut request = request(MODEL, "");
     let image = Image { url: "https://example.com/a.png".to_owned(), mime_type: "image/png".to_owned() };

@@ -243,6 +243,31 @@ async fn usage_with_the_cache_and_thoughts() {
 }
 
 #[tokio::test]
+async fn a_cached_prompt() {
+    let cache = json!({"type": "ephemeral"});
+    for name in FAMILY {
+        let mut request = request("who/knows", "hi");
+        request.messages.insert(0, Message::System { text: "be brief".to_owned() });
+        request.config.insert("cache_control".to_owned(), cache.clone());
+        let body = ask(name, hello(), &request).await.1.body;
+        let part = |text: &str| json!([{"type": "text", "text": text, "cache_control": cache}]);
+        assert_eq!(body.get("cache_control"), None, "{name}");
+        if name != "openrouter" {
+            assert!(!body.to_string().contains("ephemeral"), "{name} caches by itself");
+            continue;
+        }
+        let contents = |body: &Value| [body["messages"][0]["content"].clone(), body["messages"][1]["content"].clone()];
+        assert_eq!(contents(&body), [part("be brief"), json!("hi")]);
+        request.messages.push(super::user("more"));
+        let body = ask(name, hello(), &request).await.1.body;
+        assert_eq!(
+            (contents(&body), &body["messages"][2]["content"]),
+            ([part("be brief"), json!("hi")], &part("more"))
+        );
+    }
+}
+
+#[tokio::test]
 async fn errors_and_rate_limits() {
     use ModelErrorKind::{Filtered, KeyRejected, NotAvailable, RateLimited, Refused, ReplyInvalid, Server};
     let openai =

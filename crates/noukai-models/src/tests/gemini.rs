@@ -68,6 +68,13 @@ async fn usage_with_the_cache_and_thoughts() {
 }
 
 #[tokio::test]
+async fn a_cached_prompt() {
+    let mut request = request(MODEL, "hi");
+    request.config.insert("cache_control".to_owned(), json!({"type": "ephemeral"}));
+    assert!(!sent(&request).await.to_string().contains("ephemeral"), "it caches by itself");
+}
+
+#[tokio::test]
 async fn images_by_url() {
     let mut request = request(MODEL, "");
     let image = Image { url: "https://example.com/a.png".to_owned(), mime_type: "image/png".to_owned() };

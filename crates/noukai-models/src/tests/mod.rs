@@ -7,6 +7,7 @@ mod errors;
 mod family;
 mod gemini;
 mod hostile;
+mod matrix;
 mod mock;
 mod probe;
 mod refresh;

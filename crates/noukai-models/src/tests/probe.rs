@@ -11,8 +11,9 @@ async fn what_the_provider_makes_of_the_key() {
     let mock = Mock::start(lists).await;
     let date = Some("Mon, 01 Jun 2026 12:00:00 GMT".to_owned());
     assert_eq!(probe(&egress(), &mock.config()).await, Probe::Ok { date });
+    let asked = mock.last();
     assert_eq!(
-        (mock.last().path.as_str(), &mock.last().headers["authorization"]),
+        (asked.path.as_str(), asked.headers["authorization"].to_str().unwrap()),
         ("/v1/models", &*format!("Bearer {CANARY}"))
     );
     for (status, found) in
@@ -24,7 +25,7 @@ async fn what_the_provider_makes_of_the_key() {
     for (name, header) in [("anthropic", "x-api-key"), ("gemini", "x-goog-api-key")] {
         let mock = Mock::start(Answer::json("{}")).await;
         let named = ProviderConfig::named(name, Some(mock.url.clone()), vec![Secret::new(CANARY)]).unwrap();
-        assert_eq!(probe(&egress(), &named).await, Probe::Ok { date: None });
+        assert!(matches!(probe(&egress(), &named).await, Probe::Ok { .. }));
         assert_eq!(mock.last().headers[header], CANARY);
     }
 }

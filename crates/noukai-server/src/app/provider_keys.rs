@@ -161,19 +161,19 @@ impl App {
             .map_err(|error| AppError::new(ErrorCode::MasterKeyUnavailable, unreadable(&record, &error)))?;
         let config = self.own_provider(&record.provider, &record.base_url, vec![secret]);
         let config = config.ok_or_else(|| AppError::internal("a stored provider cannot be called"))?;
-        Ok(self.tested(Some(record.id.to_string()), &config).await)
+        Ok(self.ask_provider(Some(record.id.to_string()), &config).await)
     }
 
     /// Asks each of the server's own providers whether it takes its first key.
     pub async fn test_server_providers(&self) -> Vec<ProviderKeyTest> {
         let mut tests = Vec::new();
         for config in self.model().providers() {
-            tests.push(self.tested(None, config).await);
+            tests.push(self.ask_provider(None, config).await);
         }
         tests
     }
 
-    async fn tested(&self, id: Option<String>, config: &ProviderConfig) -> ProviderKeyTest {
+    async fn ask_provider(&self, id: Option<String>, config: &ProviderConfig) -> ProviderKeyTest {
         use ProviderKeyOutcome::{Accepted, Refused, Unclear, Unreachable};
         let (outcome, message) = match probe(self.egress(), config).await {
             Probe::Ok { .. } => (Accepted, "the provider takes the key".to_owned()),
