@@ -248,7 +248,7 @@ impl Site {
         command.env("NOUKAI_NODE_LEASE_SECONDS", LEASE_SECONDS).stderr(log);
         if let Some(failpoint) = self.failpoint.lock().as_ref().filter(|_| role == Role::Serve) {
             command.env("NOUKAI_FAILPOINT", failpoint).env("NOUKAI_SHUTDOWN_SECONDS", "0");
-            if failpoint.starts_with("draft.") {
+            if failpoint.starts_with("create_flow.") {
                 command.arg("--flows").arg(&self.setup.flows);
             }
         }

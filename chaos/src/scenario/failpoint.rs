@@ -47,7 +47,7 @@ const REACHED: &[(Script, &str, u32)] = &[
     (Script::Start, "prune_runs", 1),
     (Script::Start, "prune_keys", 1),
     (Script::Start, "give_back_space", 1),
-    (Script::Start, "draft", 3),
+    (Script::Start, "create_flow", 3),
     (Script::Start, "recover", 1),
     (Script::Start, "events", 1),
     (Script::Start, "claim", 1),

@@ -96,6 +96,16 @@ error_codes! {
     MemberNotFound = "MEMBER_NOT_FOUND",
     /// No such invitation, or none that can still be accepted.
     InvitationNotFound = "INVITATION_NOT_FOUND",
+    /// No such project in reach.
+    ProjectNotFound = "PROJECT_NOT_FOUND",
+    /// The flow's log has no such operation.
+    OperationNotFound = "OPERATION_NOT_FOUND",
+    /// No such checkpoint of the flow.
+    CheckpointNotFound = "CHECKPOINT_NOT_FOUND",
+    /// No such object model in reach.
+    ObjectModelNotFound = "OBJECT_MODEL_NOT_FOUND",
+    /// The operation cannot be applied to the draft as it is.
+    OperationRefused = "OPERATION_REFUSED",
     /// The step call names another version than its run was started with.
     StaleTree = "STALE_TREE",
     /// The block's `max_tool_iterations` is used up.
@@ -236,6 +246,9 @@ pub struct ErrorDetail {
     /// The run the error belongs to, where one was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution_id: Option<String>,
+    /// The present revision, where the request was made on an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 /// One fault in the input.

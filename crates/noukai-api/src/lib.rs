@@ -4,6 +4,7 @@
 //! query belongs elsewhere. Field names are camelCase; requests take the snake_case spelling too. Optional
 //! response fields are left out when empty, never `null`, unless a field says otherwise.
 
+mod authoring;
 mod error;
 mod events;
 mod jobs;
@@ -16,6 +17,7 @@ mod sessions;
 mod test_cases;
 mod trace;
 
+pub use authoring::*;
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldError};
 pub use events::{RunSummary, StepError, StreamEvent, TokenDetails, Tokens};
 pub use jobs::{JobAccepted, JobAttempt, JobStatus, QueuePlace, QueueStatus};

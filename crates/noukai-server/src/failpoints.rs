@@ -18,10 +18,13 @@ use std::{
 use async_trait::async_trait;
 use noukai_api::CaptureMode;
 use noukai_store::{
-    Begun, CachedReply, Cancellation, ChangedKey, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord, Flows,
-    Idempotency, IdempotencyKey, JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, Nodes, ProjectId, ProjectRecord,
-    Projects, ProviderKeyRecord, ProviderKeys, Pruned, QueueRecord, Release, ReplyCache, Resumed, RunChange, RunFilter,
-    RunId, RunRecord, RunWrite, Runs, Sealed, Store, StoreError, StoredReply, Ticket, Upkeep, VersionRecord,
+    Authoring, Begun, CachedReply, Cancellation, Changed, ChangedKey, CheckpointFilter, CheckpointRecord, Claim,
+    ClaimedJob, DraftChange, EventRecord, FlowFilter, FlowId, FlowRecord, Flows, Idempotency, IdempotencyKey,
+    JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, ModelChange, ModelChanged, NewFlow, NewProject, Nodes,
+    ObjectModelRecord, ObjectModels, OperationFilter, OperationRecord, OrganisationRecord, ProjectId, ProjectRecord,
+    ProjectSettings, Projects, Promotion, PromotionRecord, ProviderKeyRecord, ProviderKeys, Pruned, Publication,
+    Published, QueueRecord, Release, Removal, Removed, ReplyCache, Resumed, RunChange, RunFilter, RunId, RunRecord,
+    RunWrite, Runs, Sealed, Store, StoreError, StoredReply, Ticket, Upkeep, VersionRecord,
 };
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -51,6 +54,7 @@ pub(crate) const WRITES: &[&str] = &[
     "prune_keys",
     "forget_retries",
     "give_back_space",
+    "create_flow",
     "draft",
     "cache_reply",
     "prune_replies",
@@ -59,6 +63,7 @@ pub(crate) const WRITES: &[&str] = &[
     "remove_provider_key",
     "provider_keys_used",
     "reseal",
+    "publish",
 ];
 
 /// Before the write, or after it is stored and before anyone hears of it.
@@ -448,6 +453,14 @@ impl Projects for FailingStore {
         self.inner.set_trace_capture(org_id, mode).await
     }
 
+    async fn organisation(&self, org_id: Uuid) -> Result<Option<OrganisationRecord>, StoreError> {
+        self.inner.organisation(org_id).await
+    }
+
+    async fn rename_organisation(&self, org_id: Uuid, name: &str) -> Result<bool, StoreError> {
+        self.inner.rename_organisation(org_id, name).await
+    }
+
     async fn projects_of(
         &self,
         org_id: Uuid,
@@ -456,23 +469,23 @@ impl Projects for FailingStore {
     ) -> Result<Vec<ProjectRecord>, StoreError> {
         self.inner.projects_of(org_id, after, limit).await
     }
+
+    async fn create_project(&self, project: NewProject) -> Result<bool, StoreError> {
+        self.inner.create_project(project).await
+    }
+
+    async fn update_project(
+        &self,
+        org_id: Uuid,
+        id: ProjectId,
+        settings: &ProjectSettings,
+    ) -> Result<bool, StoreError> {
+        self.inner.update_project(org_id, id, settings).await
+    }
 }
 
 #[async_trait]
 impl Flows for FailingStore {
-    async fn put_draft(
-        &self,
-        project: ProjectId,
-        id: FlowId,
-        slug: &str,
-        name: &str,
-        hash: &str,
-        document: &str,
-        at: OffsetDateTime,
-    ) -> Result<FlowRecord, StoreError> {
-        self.at("draft", self.inner.put_draft(project, id, slug, name, hash, document, at)).await
-    }
-
     async fn flow(&self, project: ProjectId, slug: &str) -> Result<Option<FlowRecord>, StoreError> {
         self.inner.flow(project, slug).await
     }
@@ -481,12 +494,12 @@ impl Flows for FailingStore {
         self.inner.flows(project).await
     }
 
-    async fn remove_flow(&self, project: ProjectId, slug: &str, at: OffsetDateTime) -> Result<bool, StoreError> {
-        self.inner.remove_flow(project, slug, at).await
-    }
-
     async fn document(&self, project: ProjectId, hash: &str) -> Result<Option<String>, StoreError> {
         self.inner.document(project, hash).await
+    }
+
+    async fn keep_document(&self, project: ProjectId, hash: &str) -> Result<bool, StoreError> {
+        self.inner.keep_document(project, hash).await
     }
 
     async fn version(
@@ -497,28 +510,165 @@ impl Flows for FailingStore {
     ) -> Result<Option<VersionRecord>, StoreError> {
         self.inner.version(project, flow, number).await
     }
+}
 
-    async fn publish(
+#[async_trait]
+impl Authoring for FailingStore {
+    async fn create_flow(&self, new: NewFlow) -> Result<Option<FlowRecord>, StoreError> {
+        self.at("create_flow", self.inner.create_flow(new)).await
+    }
+
+    async fn flow_of(&self, org: Uuid, id: FlowId) -> Result<Option<FlowRecord>, StoreError> {
+        self.inner.flow_of(org, id).await
+    }
+
+    async fn flow_page(&self, project: ProjectId, filter: FlowFilter) -> Result<Vec<FlowRecord>, StoreError> {
+        self.inner.flow_page(project, filter).await
+    }
+
+    async fn draft_page(
+        &self,
+        project: ProjectId,
+        filter: FlowFilter,
+    ) -> Result<Vec<(FlowRecord, String)>, StoreError> {
+        self.inner.draft_page(project, filter).await
+    }
+
+    async fn change_draft(&self, change: DraftChange) -> Result<Changed, StoreError> {
+        self.at("draft", self.inner.change_draft(change)).await
+    }
+
+    async fn remove_flow(&self, removal: Removal) -> Result<Removed, StoreError> {
+        self.inner.remove_flow(removal).await
+    }
+
+    async fn operations(
         &self,
         project: ProjectId,
         flow: FlowId,
-        hash: &str,
-        note: &str,
-        author: &str,
-        at: OffsetDateTime,
-    ) -> Result<VersionRecord, StoreError> {
-        self.inner.publish(project, flow, hash, note, author, at).await
+        filter: OperationFilter,
+    ) -> Result<Vec<OperationRecord>, StoreError> {
+        self.inner.operations(project, flow, filter).await
     }
 
-    async fn set_production(
+    async fn operations_from(
+        &self,
+        project: ProjectId,
+        flow: FlowId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<OperationRecord>, StoreError> {
+        self.inner.operations_from(project, flow, from, limit).await
+    }
+
+    async fn content_versions(&self, project: ProjectId, flow: FlowId) -> Result<Vec<(String, u64)>, StoreError> {
+        self.inner.content_versions(project, flow).await
+    }
+
+    async fn page_content_versions(
+        &self,
+        project: ProjectId,
+        filter: FlowFilter,
+    ) -> Result<Vec<(FlowId, String, u64)>, StoreError> {
+        self.inner.page_content_versions(project, filter).await
+    }
+
+    async fn publish(&self, publication: Publication) -> Result<Published, StoreError> {
+        self.at("publish", self.inner.publish(publication)).await
+    }
+
+    async fn versions(
+        &self,
+        project: ProjectId,
+        flow: FlowId,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<VersionRecord>, StoreError> {
+        self.inner.versions(project, flow, before, limit).await
+    }
+
+    async fn page_versions(
+        &self,
+        project: ProjectId,
+        filter: FlowFilter,
+    ) -> Result<Vec<(FlowId, VersionRecord)>, StoreError> {
+        self.inner.page_versions(project, filter).await
+    }
+
+    async fn deprecate(
         &self,
         project: ProjectId,
         flow: FlowId,
         number: u32,
-        author: &str,
-        at: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
-        self.inner.set_production(project, flow, number, author, at).await
+        deprecated: Option<(OffsetDateTime, String)>,
+    ) -> Result<Option<VersionRecord>, StoreError> {
+        self.inner.deprecate(project, flow, number, deprecated).await
+    }
+
+    async fn set_production(&self, promotion: Promotion) -> Result<bool, StoreError> {
+        self.inner.set_production(promotion).await
+    }
+
+    async fn promotions(
+        &self,
+        project: ProjectId,
+        flow: FlowId,
+        limit: u32,
+    ) -> Result<Vec<PromotionRecord>, StoreError> {
+        self.inner.promotions(project, flow, limit).await
+    }
+
+    async fn add_checkpoint(&self, project: ProjectId, checkpoint: CheckpointRecord) -> Result<bool, StoreError> {
+        self.inner.add_checkpoint(project, checkpoint).await
+    }
+
+    async fn checkpoints(
+        &self,
+        project: ProjectId,
+        flow: FlowId,
+        filter: CheckpointFilter,
+    ) -> Result<Vec<CheckpointRecord>, StoreError> {
+        self.inner.checkpoints(project, flow, filter).await
+    }
+
+    async fn page_checkpoints(
+        &self,
+        project: ProjectId,
+        filter: FlowFilter,
+    ) -> Result<Vec<CheckpointRecord>, StoreError> {
+        self.inner.page_checkpoints(project, filter).await
+    }
+
+    async fn checkpoint(
+        &self,
+        project: ProjectId,
+        flow: FlowId,
+        id: Uuid,
+    ) -> Result<Option<CheckpointRecord>, StoreError> {
+        self.inner.checkpoint(project, flow, id).await
+    }
+
+    async fn remove_checkpoint(&self, project: ProjectId, flow: FlowId, id: Uuid) -> Result<bool, StoreError> {
+        self.inner.remove_checkpoint(project, flow, id).await
+    }
+}
+
+#[async_trait]
+impl ObjectModels for FailingStore {
+    async fn object_models(&self, project: ProjectId) -> Result<Vec<ObjectModelRecord>, StoreError> {
+        self.inner.object_models(project).await
+    }
+
+    async fn object_model_of(&self, org: Uuid, id: Uuid) -> Result<Option<ObjectModelRecord>, StoreError> {
+        self.inner.object_model_of(org, id).await
+    }
+
+    async fn flows_with_model(&self, project: ProjectId, name: &str) -> Result<Vec<(FlowRecord, String)>, StoreError> {
+        self.inner.flows_with_model(project, name).await
+    }
+
+    async fn change_model(&self, change: ModelChange) -> Result<ModelChanged, StoreError> {
+        self.inner.change_model(change).await
     }
 }
 
@@ -548,7 +698,23 @@ impl Keys for FailingStore {
 
 #[cfg(test)]
 mod tests {
+    use noukai_store::{Draft, NewOperation, Signature, StoredDocument};
+
     use super::*;
+
+    fn new_flow(project_id: ProjectId, at: OffsetDateTime) -> NewFlow {
+        let [slug, name, description] = ["a", "A", ""].map(str::to_owned);
+        let source = StoredDocument { hash: "h".to_owned(), json: "{}".to_owned() };
+        let [op, operations, touched, summary] = ["create_flow", "[]", "[]", "made"].map(str::to_owned);
+        let [author, by] = ["ann", "Ann"].map(str::to_owned);
+        NewFlow {
+            project_id,
+            id: FlowId(Uuid::now_v7()),
+            draft: Draft { slug, name, description, source, resolved: None, models: None },
+            operation: NewOperation { op, operations, inverse: None, touched, summary, undoes: None },
+            by: Signature { author, name: by, at },
+        }
+    }
 
     #[test]
     fn failpoints_are_read() {
@@ -576,14 +742,14 @@ mod tests {
     async fn a_write_that_fails_is_not_stored() {
         use noukai_store::{SqliteOptions, SqliteStore};
         let inner: Arc<dyn Store> = Arc::new(SqliteStore::open(SqliteOptions::default()).unwrap());
-        let store = FailingStore::over(inner, "draft.before:1:fail".parse().unwrap());
+        let store = FailingStore::over(inner, "create_flow.before:1:fail".parse().unwrap());
         let now = OffsetDateTime::now_utc();
         let id = ProjectId(Uuid::now_v7());
         let project = store.ensure_project("acme", "demo", Uuid::now_v7(), id, now).await.unwrap();
-        let put = async || store.put_draft(project.id, FlowId(Uuid::now_v7()), "a", "A", "h", "{}", now).await;
-        assert!(matches!(put().await, Err(StoreError::Database(_))));
+        let create = async || store.create_flow(new_flow(project.id, now)).await;
+        assert!(matches!(create().await, Err(StoreError::Database(_))));
         assert!(store.flow(project.id, "a").await.unwrap().is_none());
-        put().await.unwrap();
+        create().await.unwrap();
         assert!(store.flow(project.id, "a").await.unwrap().is_some());
     }
 }

@@ -16,9 +16,9 @@ mod server;
 mod vault;
 
 pub use app::{
-    App, AppError, AttemptSelector, BlockTrial, Caller, CodeRunner, EventStream, ExecuteOutcome, FlowAddress, FlowInfo,
-    Identity, KeyOwner, KeyRequest, Page, Project, PutFlow, Resealed, Retention, RunOptions, RunQuery, SeqEvent,
-    StepTraceReply, VersionSelector, junit,
+    App, AppError, AttemptSelector, Author, BlockTrial, Caller, CodeRunner, EventStream, ExecuteOutcome, FlowAddress,
+    FlowInfo, FlowQuery, Identity, KeyOwner, KeyRequest, LogQuery, Page, Project, PutFlow, Reach, Resealed, Retention,
+    RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector, junit,
 };
 pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, MasterKeySource, ModelsConfig, Overrides};
 pub use doctor::{Check, Health, doctor};

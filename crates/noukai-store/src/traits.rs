@@ -1,12 +1,14 @@
 //! One narrow trait per subject. Tenant scope comes first in every call that a caller's input reaches; the few
 //! calls without one say why.
 
+mod authoring;
 mod identity;
 mod test_cases;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use authoring::*;
 pub use identity::*;
 use noukai_api::CaptureMode;
 use time::OffsetDateTime;
@@ -15,9 +17,9 @@ use uuid::Uuid;
 
 use crate::{
     Beat, Begun, CachedReply, Cancellation, ChangedKey, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord,
-    IdempotencyKey, JobRecord, KeptSince, KeyRecord, Lease, News, NodeRecord, ProjectId, ProjectRecord,
-    ProviderKeyRecord, Pruned, QueueRecord, Release, Resumed, RunFilter, RunId, RunRecord, RunWrite, Sealed,
-    StoreError, StoredReply, VersionRecord,
+    IdempotencyKey, JobRecord, KeptSince, KeyRecord, Lease, NewProject, News, NodeRecord, OrganisationRecord,
+    ProjectId, ProjectRecord, ProjectSettings, ProviderKeyRecord, Pruned, QueueRecord, Release, Resumed, RunFilter,
+    RunId, RunRecord, RunWrite, Sealed, StoreError, StoredReply, VersionRecord,
 };
 
 pub use self::test_cases::TestCases;
@@ -26,6 +28,8 @@ pub use self::test_cases::TestCases;
 pub trait Store:
     Projects
     + Flows
+    + Authoring
+    + ObjectModels
     + Keys
     + Identities
     + Grants
@@ -42,6 +46,8 @@ pub trait Store:
 impl<T> Store for T where
     T: Projects
         + Flows
+        + Authoring
+        + ObjectModels
         + Keys
         + Identities
         + Grants
@@ -81,6 +87,12 @@ pub trait Projects: Send + Sync {
     /// [`StoreError::Conflict`] where there is no such organisation.
     async fn set_trace_capture(&self, org_id: Uuid, mode: CaptureMode) -> Result<(), StoreError>;
 
+    /// An organisation; unscoped by project, as it is above them.
+    async fn organisation(&self, org_id: Uuid) -> Result<Option<OrganisationRecord>, StoreError>;
+
+    /// What people call it; false where there is no such organisation.
+    async fn rename_organisation(&self, org_id: Uuid, name: &str) -> Result<bool, StoreError>;
+
     /// An organisation's projects behind the slug `after`, by slug, at most `limit`.
     async fn projects_of(
         &self,
@@ -88,61 +100,34 @@ pub trait Projects: Send + Sync {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<ProjectRecord>, StoreError>;
+
+    /// Makes a project; false where the organisation is not there or has another one of that slug.
+    async fn create_project(&self, project: NewProject) -> Result<bool, StoreError>;
+
+    /// Replaces its settings; false where the organisation has no such project.
+    async fn update_project(&self, org_id: Uuid, id: ProjectId, settings: &ProjectSettings)
+    -> Result<bool, StoreError>;
 }
 
 /// Flows, their documents (by content hash) and versions.
 #[async_trait]
 pub trait Flows: Send + Sync {
-    /// Creates the flow or replaces its draft. `id` is used only where the flow is new. The document is JSON.
-    #[expect(clippy::too_many_arguments, reason = "one row's columns, each of its own meaning")]
-    async fn put_draft(
-        &self,
-        project: ProjectId,
-        id: FlowId,
-        slug: &str,
-        name: &str,
-        hash: &str,
-        document: &str,
-        at: OffsetDateTime,
-    ) -> Result<FlowRecord, StoreError>;
-
     /// By slug. On the path of every run: must be quick.
     async fn flow(&self, project: ProjectId, slug: &str) -> Result<Option<FlowRecord>, StoreError>;
 
     /// All of the project's, in order of their slugs.
     async fn flows(&self, project: ProjectId) -> Result<Vec<FlowRecord>, StoreError>;
 
-    /// Takes the flow out of sight; its runs, versions and documents stay.
-    async fn remove_flow(&self, project: ProjectId, slug: &str, at: OffsetDateTime) -> Result<bool, StoreError>;
-
     /// A document of the project's, by hash, as JSON.
     async fn document(&self, project: ProjectId, hash: &str) -> Result<Option<String>, StoreError>;
+
+    /// Keeps a document for good, as a run is about to have it; false where it is gone: the draft that had it has
+    /// changed.
+    async fn keep_document(&self, project: ProjectId, hash: &str) -> Result<bool, StoreError>;
 
     /// A published version.
     async fn version(&self, project: ProjectId, flow: FlowId, number: u32)
     -> Result<Option<VersionRecord>, StoreError>;
-
-    /// Publishes the draft as the next version; the draft must still have `hash`, else [`StoreError::Conflict`].
-    /// Publishing the very content of the latest version gives that version again.
-    async fn publish(
-        &self,
-        project: ProjectId,
-        flow: FlowId,
-        hash: &str,
-        note: &str,
-        author: &str,
-        at: OffsetDateTime,
-    ) -> Result<VersionRecord, StoreError>;
-
-    /// Makes a version the production version; false where there is no such version.
-    async fn set_production(
-        &self,
-        project: ProjectId,
-        flow: FlowId,
-        number: u32,
-        author: &str,
-        at: OffsetDateTime,
-    ) -> Result<bool, StoreError>;
 }
 
 /// API keys.

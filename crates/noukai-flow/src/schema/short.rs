@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::validator::SchemaError;
-use crate::nearest::did_you_mean;
+use crate::{models::model_name, nearest::did_you_mean};
 
 /// The types a short form may name.
 pub(crate) const TYPES: &[&str] = &["string", "number", "integer", "boolean", "array", "object"];
@@ -16,6 +16,10 @@ pub(crate) fn json_schema(document: &Value, closed: bool) -> Result<Value, Schem
     let Some(fields) = document.as_object() else {
         return Err(SchemaError::new("", "is not an object; write fields (`label: string`) or a JSON Schema"));
     };
+    if let Some(name) = model_name(document).filter(|_| closed) {
+        let message = format!("there is no object model `{name}` in the project; make it, or say a schema");
+        return Err(SchemaError::new("model", message));
+    }
     if !is_json_schema(fields) {
         return spell_out(fields, closed);
     }

@@ -49,6 +49,8 @@ impl Audience {
 pub struct Identity {
     /// The key; for a person, what stands for one.
     pub key_id: String,
+    /// What people call it.
+    pub key_name: String,
     /// The person; `None` for an API key.
     pub member: Option<Member>,
     /// The project.
@@ -97,17 +99,23 @@ impl Deref for Caller {
 }
 
 impl Caller {
-    pub(crate) fn new(key_id: String, environment: String, scopes: Vec<Scope>, project: Arc<ProjectRecord>) -> Self {
-        Self::of(key_id, environment, scopes, None, project)
+    pub(crate) fn new(
+        named: (String, String),
+        environment: String,
+        scopes: Vec<Scope>,
+        project: Arc<ProjectRecord>,
+    ) -> Self {
+        Self::of(named, environment, scopes, None, project)
     }
 
     /// A person, or a program that acts for one.
     pub(crate) fn of_member(member: Member, scopes: Vec<Scope>, project: Arc<ProjectRecord>) -> Self {
-        Self::of(format!("user-{}", member.user_id.simple()), "live".to_owned(), scopes, Some(member), project)
+        let named = (format!("user-{}", member.user_id.simple()), member.name.clone());
+        Self::of(named, "live".to_owned(), scopes, Some(member), project)
     }
 
     fn of(
-        key_id: String,
+        (key_id, key_name): (String, String),
         environment: String,
         scopes: Vec<Scope>,
         member: Option<Member>,
@@ -115,6 +123,7 @@ impl Caller {
     ) -> Self {
         Self(Arc::new(Identity {
             key_id,
+            key_name,
             member,
             project_id: project.id.0,
             project: project.slug.clone(),
@@ -300,7 +309,7 @@ impl App {
         let Some(key) = self.store().key(key_id).await? else { return Ok(None) };
         let Some(project) = self.store().project(key.project_id).await? else { return Ok(None) };
         let (environment, scopes) = (key.environment.clone(), key.scopes.clone());
-        let caller = Caller::new(key.key_id.clone(), environment, scopes, Arc::new(project));
+        let caller = Caller::new((key.key_id.clone(), key.name.clone()), environment, scopes, Arc::new(project));
         let known = Arc::new(Known { key, caller });
         self.inner.keys.put(known.clone());
         Ok(Some(known))
@@ -313,7 +322,7 @@ impl App {
     /// The operator at the machine itself, for commands that run flows without a server.
     pub fn local_caller(&self, project: &Project) -> Caller {
         let record = Arc::new(project.record.clone());
-        Caller::new("local".to_owned(), "live".to_owned(), Scope::ALL.to_vec(), record)
+        Caller::new(("local".to_owned(), "local".to_owned()), "live".to_owned(), Scope::ALL.to_vec(), record)
     }
 }
 

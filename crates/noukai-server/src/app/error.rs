@@ -1,6 +1,6 @@
 //! The one error of the use cases. Knows codes and words; no HTTP status: each transport maps codes in one place.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use noukai_api::{ErrorCode, FieldError};
 use noukai_store::StoreError;
@@ -16,6 +16,8 @@ pub struct AppError {
     pub errors: Vec<FieldError>,
     /// The run the error belongs to.
     pub execution_id: Option<String>,
+    /// What was to be changed is at this revision now.
+    pub revision: Option<NonZeroU32>,
     /// When another try makes sense.
     pub retry_after: Option<Duration>,
     /// For the log alone.
@@ -25,7 +27,15 @@ pub struct AppError {
 impl AppError {
     /// A refusal with its reason.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), errors: Vec::new(), execution_id: None, retry_after: None, context: None }
+        Self {
+            code,
+            message: message.into(),
+            errors: Vec::new(),
+            execution_id: None,
+            revision: None,
+            retry_after: None,
+            context: None,
+        }
     }
 
     /// A fault of ours: the caller learns nothing but its request id, the log gets `context`.
@@ -52,6 +62,13 @@ impl AppError {
     pub fn invalid_field(loc: &[&str], msg: impl Into<String>) -> Self {
         let loc = loc.iter().map(|part| (*part).to_owned()).collect();
         Self::invalid(vec![FieldError { loc, msg: msg.into() }])
+    }
+
+    /// Says at which revision that is which was to be changed.
+    #[must_use]
+    pub fn at_revision(mut self, revision: u64) -> Self {
+        self.revision = u32::try_from(revision).ok().and_then(NonZeroU32::new);
+        self
     }
 
     /// Names the run the error belongs to.

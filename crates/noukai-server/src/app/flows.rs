@@ -1,4 +1,4 @@
-//! Flows: from an address to a pinned, checked tree; drafts, versions, production.
+//! Flows as runs find them: from an address to a pinned, checked tree. How they come to be is in `authoring`.
 
 use std::{
     sync::Arc,
@@ -12,13 +12,16 @@ use quick_cache::sync::Cache;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{App, AppError, Caller, test_cases::Tested};
+use super::{App, AppError, Caller};
 
 /// Checked documents held at the same time.
 const CACHED_FLOWS: usize = 1_000;
 /// How long a flow's row is taken as it was read: long enough to spare the store under load, shorter than a command
 /// that changes it from another process takes to end. Changes by this process count at once.
 const RECORD_TIME: Duration = Duration::from_millis(2);
+
+/// Tries to run a draft that others change at the same time.
+const PIN_TRIES: usize = 32;
 
 /// A project with its organisation.
 #[derive(Debug, Clone)]
@@ -129,16 +132,24 @@ pub(crate) struct FlowCache {
     checked: Cache<(ProjectId, String), Arc<Flow>>,
     /// By slug, for a moment: another process may publish or promote.
     records: Cache<(ProjectId, String), (Instant, Arc<FlowRecord>)>,
+    /// Hashes of drafts that runs had: their documents are kept.
+    kept: Cache<(ProjectId, String), ()>,
 }
 
 impl FlowCache {
     pub fn new() -> Self {
-        Self { checked: Cache::new(CACHED_FLOWS), records: Cache::new(CACHED_FLOWS) }
+        let (checked, records, kept) = (Cache::new(CACHED_FLOWS), Cache::new(CACHED_FLOWS), Cache::new(CACHED_FLOWS));
+        Self { checked, records, kept }
     }
 
     fn record(&self, key: &(ProjectId, String)) -> Option<Arc<FlowRecord>> {
         let (since, record) = self.records.get(key)?;
         (since.elapsed() < RECORD_TIME).then_some(record)
+    }
+
+    /// A flow has changed.
+    pub fn forget(&self, project: ProjectId, slug: &str) {
+        self.records.remove(&(project, slug.to_owned()));
     }
 }
 
@@ -167,10 +178,32 @@ impl App {
 
     /// The version an address means, checked and ready to run.
     pub(crate) async fn pin(&self, caller: &Caller, address: &FlowAddress) -> Result<Pinned, AppError> {
-        let record = self.flow_record(caller.scope(), &address.flow).await?;
-        let (version, hash) = self.select(caller.scope(), &record, address.version).await?;
-        let flow = self.checked(caller.scope(), &hash).await?;
-        Ok(Pinned { flow_id: record.id, slug: record.slug.clone(), version, hash, flow })
+        let scope = caller.scope();
+        for _ in 0..PIN_TRIES {
+            let record = self.flow_record(scope, &address.flow).await?;
+            let (version, hash) = self.select(scope, &record, address.version).await?;
+            if version == 0 && !self.keep(scope, &hash).await? {
+                // The draft has changed since its row was read.
+                self.forget_record(scope, &address.flow);
+                continue;
+            }
+            let flow = self.checked(scope, &hash).await?;
+            return Ok(Pinned { flow_id: record.id, slug: record.slug.clone(), version, hash, flow });
+        }
+        Err(AppError::new(ErrorCode::Conflict, "the draft changes all the time; run a published version, or try again"))
+    }
+
+    /// Keeps a draft's document, as a run will have it; false where it is gone.
+    async fn keep(&self, project: ProjectId, hash: &str) -> Result<bool, AppError> {
+        let key = (project, hash.to_owned());
+        if self.inner.flows.kept.get(&key).is_some() {
+            return Ok(true);
+        }
+        let kept = self.store().keep_document(project, hash).await?;
+        if kept {
+            self.inner.flows.kept.insert(key, ());
+        }
+        Ok(kept)
     }
 
     async fn select(
@@ -220,10 +253,6 @@ impl App {
         }
     }
 
-    fn forget_record(&self, project: &Project, slug: &str) {
-        self.inner.flows.records.remove(&(project.record.id, slug.to_owned()));
-    }
-
     /// What a run of the flow captures.
     pub(crate) fn capture_mode(&self, caller: &Caller, flow: &Flow, trace: bool) -> CaptureMode {
         if trace {
@@ -255,47 +284,6 @@ impl App {
         Ok(self.store().projects().await?.into_iter().map(Project::from).collect())
     }
 
-    /// Creates a flow or replaces its draft.
-    ///
-    /// # Errors
-    /// `VALIDATION_ERROR` where the document has no valid slug to be saved under.
-    pub async fn put_flow(&self, project: &Project, document: &Value) -> Result<PutFlow, AppError> {
-        let problems = self.problems(document).await;
-        let slug = document.get("slug").and_then(Value::as_str).filter(|slug| noukai_flow::is_slug(slug));
-        let slug = slug.ok_or_else(|| AppError::invalid(as_field_errors(&problems)))?;
-        let name = document.get("name").and_then(Value::as_str).unwrap_or(slug);
-        let hash = noukai_flow::document_hash(document);
-        let before = self.store().flow(project.record.id, slug).await?;
-        let id = FlowId(Uuid::now_v7());
-        let text = document.to_string();
-        let record = self.store().put_draft(project.record.id, id, slug, name, &hash, &text, self.now()).await?;
-        self.forget_record(project, slug);
-        let changed = before.is_none_or(|before| before.draft_hash != hash);
-        Ok(PutFlow { slug: record.slug, flow_id: record.id.to_string(), changed, problems })
-    }
-
-    /// All that is wrong with a document, its code blocks included.
-    async fn problems(&self, document: &Value) -> Vec<Problem> {
-        let checked = noukai_flow::check(document, &self.flow_bounds());
-        let mut problems = checked.problems;
-        if let Some(flow) = &checked.flow {
-            // What cannot be checked now is checked before it runs.
-            let unchecked = |error: AppError| vec![Problem::warning("", ProblemCode::CodeNotRunnable, error.message)];
-            problems.extend(self.code().problems(flow).await.unwrap_or_else(unchecked));
-        }
-        problems
-    }
-
-    /// Takes a flow out of sight; its runs stay.
-    ///
-    /// # Errors
-    /// Failures of the store.
-    pub async fn remove_flow(&self, project: &Project, slug: &str) -> Result<bool, AppError> {
-        let removed = self.store().remove_flow(project.record.id, slug, self.now()).await?;
-        self.forget_record(project, slug);
-        Ok(removed)
-    }
-
     /// The project's flows, by slug.
     ///
     /// # Errors
@@ -310,41 +298,12 @@ impl App {
         };
         Ok(self.store().flows(project.record.id).await?.into_iter().map(info).collect())
     }
-
-    /// Publishes the draft; the version's number. A draft that equals the latest version gives that version again.
-    ///
-    /// # Errors
-    /// `FLOW_NOT_FOUND`; `INVALID_TREE` or `NO_STEPS` where the draft has problems; `TESTS_FAILED` where test cases do not
-    /// pass that must.
-    pub async fn publish(&self, project: &Project, flow: &str, note: &str, author: &str) -> Result<u32, AppError> {
-        let scope = project.record.id;
-        let record = self.flow_record(scope, flow).await?;
-        self.checked(scope, &record.draft_hash).await?;
-        let tested = Tested { caller: self.local_caller(project), flow: record.clone() };
-        let passed = self.pass_gate(&tested, None).await?;
-        let hash = passed.as_deref().unwrap_or(&record.draft_hash);
-        let version = self.store().publish(scope, record.id, hash, note, author, self.now()).await?;
-        self.forget_record(project, flow);
-        Ok(version.number)
-    }
-
-    /// Makes a version the production version.
-    ///
-    /// # Errors
-    /// `FLOW_NOT_FOUND`, `VERSION_NOT_FOUND`.
-    pub async fn promote(&self, project: &Project, flow: &str, version: u32, author: &str) -> Result<(), AppError> {
-        let scope = project.record.id;
-        let record = self.flow_record(scope, flow).await?;
-        let found = self.store().set_production(scope, record.id, version, author, self.now()).await?;
-        self.forget_record(project, flow);
-        if found { Ok(()) } else { Err(version_not_found(&record, version)) }
-    }
 }
 
 /// The rule for slugs, in words.
 pub(crate) const SLUG_RULE: &str = "2 to 50 lowercase letters, digits and hyphens, with no hyphen at either end";
 
-fn version_not_found(record: &FlowRecord, number: u32) -> AppError {
+pub(crate) fn version_not_found(record: &FlowRecord, number: u32) -> AppError {
     let has = match record.latest_version {
         0 => "it has no published version yet".to_owned(),
         latest => format!("its latest is {latest}"),
@@ -364,7 +323,7 @@ fn not_runnable(problems: &[Problem]) -> AppError {
     error
 }
 
-fn as_field_errors(problems: &[Problem]) -> Vec<FieldError> {
+pub(crate) fn as_field_errors(problems: &[Problem]) -> Vec<FieldError> {
     let fault = |problem: &Problem| FieldError {
         loc: vec!["document".to_owned(), problem.path.clone()],
         msg: problem.message.clone(),

@@ -245,7 +245,8 @@ mod tests {
         let app = App::open(&Config::load(None, overrides).unwrap()).await.unwrap();
         let project = app.ensure_project("acme", "demo").await.unwrap();
         let record: ProjectRecord = project.record.clone();
-        let caller = Caller::new("k".to_owned(), "test".to_owned(), vec![Scope::Execute], Arc::new(record));
+        let caller =
+            Caller::new(("k".to_owned(), "k".to_owned()), "test".to_owned(), vec![Scope::Execute], Arc::new(record));
         (app, caller)
     }
 

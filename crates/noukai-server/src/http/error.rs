@@ -45,6 +45,7 @@ pub(super) fn to_reply(error: &AppError) -> Reply {
         message: error.message.clone(),
         errors: error.errors.clone(),
         execution_id: error.execution_id.clone(),
+        revision: error.revision.map(|revision| u64::from(revision.get())),
     };
     let body = serde_json::to_string(&ErrorBody { detail }).unwrap_or_default();
     Reply { status: status(error.code).as_u16(), content_type: reply::JSON.to_owned(), body }
@@ -129,13 +130,19 @@ pub(super) const fn status(code: ErrorCode) -> StatusCode {
         | E::TestRunNotFound
         | E::OrganizationNotFound
         | E::MemberNotFound
-        | E::InvitationNotFound => StatusCode::NOT_FOUND,
+        | E::InvitationNotFound
+        | E::ProjectNotFound
+        | E::OperationNotFound
+        | E::CheckpointNotFound
+        | E::ObjectModelNotFound => StatusCode::NOT_FOUND,
         E::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         E::StaleTree | E::ToolIterationLimit | E::AlreadyResumed | E::Conflict | E::TestsFailed | E::RunNotRecorded => {
             StatusCode::CONFLICT
         }
         E::PayloadTooLarge | E::MessagesTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        E::ValidationError | E::MissingMessage | E::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+        E::ValidationError | E::MissingMessage | E::IdempotencyKeyReused | E::OperationRefused => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         E::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         E::ByokKeyRejected => StatusCode::BAD_GATEWAY,
         E::BillingUnavailable | E::MasterKeyUnavailable | E::Overloaded => StatusCode::SERVICE_UNAVAILABLE,

@@ -129,7 +129,7 @@ async fn a_source_with_faults_is_a_draft_that_cannot_run_or_be_published() {
     let detail = refused.refused(500, "INVALID_TREE");
     assert_eq!(detail["errors"][0]["loc"], json!(["document", "steps[0].code.source"]));
     let published = server.server.app().publish(&server.project, "faulty", "", "test").await.expect_err("refused");
-    assert_eq!(published.code.as_str(), "INVALID_TREE");
+    assert_eq!(published.code.as_str(), "VALIDATION_ERROR");
     assert_eq!(server.runs().await, 0);
 }
 

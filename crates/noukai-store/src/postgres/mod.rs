@@ -5,10 +5,12 @@
 //! SQLite shares it.
 
 mod append;
+mod authoring;
 mod cache;
 mod claims;
 mod columns;
 mod connect;
+mod drafts;
 mod fault;
 mod flows;
 mod grants;
@@ -17,6 +19,7 @@ mod identity;
 mod jobs;
 mod keys;
 mod migrations;
+mod models;
 mod news;
 mod nodes;
 mod projects;

@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::{
     PostgresStore,
     fault::Fault,
-    rows::{self, get, micros, spelled},
+    rows::{self, get, micros, number, spelled, time},
     transact::{Params, Tx},
 };
 use crate::sql::projects as sql;
-use crate::{ProjectId, ProjectRecord, Projects, StoreError};
+use crate::{NewProject, OrganisationRecord, ProjectId, ProjectRecord, ProjectSettings, Projects, StoreError};
 
 #[async_trait]
 impl Projects for PostgresStore {
@@ -65,6 +65,19 @@ impl Projects for PostgresStore {
         .await
     }
 
+    async fn organisation(&self, org_id: Uuid) -> Result<Option<OrganisationRecord>, StoreError> {
+        rows::one(self.find(sql::ORGANISATION, &[&org_id]).await?, organisation)
+    }
+
+    async fn rename_organisation(&self, org_id: Uuid, name: &str) -> Result<bool, StoreError> {
+        let name = name.to_owned();
+        self.transact(move |tx| {
+            let name = name.clone();
+            Box::pin(async move { Ok(tx.execute(sql::RENAME_ORGANISATION, &[&name, &org_id]).await? > 0) })
+        })
+        .await
+    }
+
     async fn projects_of(
         &self,
         org_id: Uuid,
@@ -73,6 +86,38 @@ impl Projects for PostgresStore {
     ) -> Result<Vec<ProjectRecord>, StoreError> {
         let row: Params<'_> = &[&org_id, &after.unwrap_or_default(), &i64::from(limit)];
         rows::all(&self.query(sql::PAGE, row).await?, project)
+    }
+
+    async fn create_project(&self, new: NewProject) -> Result<bool, StoreError> {
+        self.transact(move |tx| {
+            let new = new.clone();
+            Box::pin(async move {
+                let NewProject { id, org_id, slug, settings, at } = &new;
+                let ProjectSettings { name, description, flows_as_tools } = settings;
+                let (tools, at) = (i64::from(*flows_as_tools), micros(*at));
+                let row: Params<'_> = &[&id.0, slug, name, description, &tools, &at, org_id];
+                Ok(tx.execute(sql::CREATE_PROJECT, row).await? > 0)
+            })
+        })
+        .await
+    }
+
+    async fn update_project(
+        &self,
+        org_id: Uuid,
+        id: ProjectId,
+        settings: &ProjectSettings,
+    ) -> Result<bool, StoreError> {
+        let settings = settings.clone();
+        self.transact(move |tx| {
+            let settings = settings.clone();
+            Box::pin(async move {
+                let ProjectSettings { name, description, flows_as_tools } = &settings;
+                let row: Params<'_> = &[name, description, &i64::from(*flows_as_tools), &org_id, &id.0];
+                Ok(tx.execute(sql::UPDATE_PROJECT, row).await? > 0)
+            })
+        })
+        .await
     }
 }
 
@@ -95,5 +140,22 @@ pub(super) fn project(row: &Row) -> Result<ProjectRecord, Fault> {
         org_id: get(row, 2)?,
         org_slug: get(row, 3)?,
         trace_capture: spelled(row, 4, CaptureMode::parse, "capture mode")?,
+        settings: ProjectSettings {
+            name: get(row, 5)?,
+            description: get(row, 6)?,
+            flows_as_tools: number::<i64>(row, 7)? != 0,
+        },
+        models_revision: number(row, 8)?,
+        created_at: time(row, 9)?,
+    })
+}
+
+fn organisation(row: &Row) -> Result<OrganisationRecord, Fault> {
+    Ok(OrganisationRecord {
+        id: get(row, 0)?,
+        slug: get(row, 1)?,
+        name: get(row, 2)?,
+        trace_capture: spelled(row, 3, CaptureMode::parse, "capture mode")?,
+        created_at: time(row, 4)?,
     })
 }

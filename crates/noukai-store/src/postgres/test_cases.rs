@@ -11,7 +11,7 @@ use super::{
     rows::{self, clamp, get, micros, number, time, time_if},
     transact::Tx,
 };
-use crate::sql::{flows::LOCK_POSTGRES, test_cases as sql};
+use crate::sql::{authoring::LOCK_FLOW_POSTGRES, test_cases as sql};
 use crate::{
     CaseChanged, FlowId, ProjectId, RunId, StoreError, TestCaseId, TestCaseRecord, TestCases, TestProgress,
     TestResultRecord, TestRunId, TestRunRecord,
@@ -170,7 +170,7 @@ fn named(error: StoreError, name: &str) -> StoreError {
 /// One adds a case of a flow at a time, so that their number is right.
 async fn add(tx: &Tx, case: &TestCaseRecord, most: u32) -> Result<bool, Fault> {
     let (project, flow) = (case.project_id.0, case.flow_id.0);
-    tx.find(LOCK_POSTGRES, &[&project, &flow]).await?;
+    tx.find(LOCK_FLOW_POSTGRES, &[&project, &flow]).await?;
     let there = tx.find(sql::COUNT, &[&project, &flow]).await?;
     let there: i64 = there.as_ref().map_or(Ok(0), |row| number(row, 0))?;
     if there >= i64::from(most) {

@@ -1,12 +1,14 @@
 //! What is stored. Records are the store's own; they carry what they are given and make up nothing: ids and
 //! times come from the caller.
 
+mod authoring;
 mod cache;
 mod identity;
 mod jobs;
 mod provider_keys;
 mod test_cases;
 
+pub use authoring::*;
 pub use cache::*;
 pub use identity::*;
 pub use jobs::*;
@@ -50,6 +52,12 @@ pub struct ProjectRecord {
     pub org_slug: String,
     /// The organisation's default for its flows.
     pub trace_capture: CaptureMode,
+    /// What people see.
+    pub settings: ProjectSettings,
+    /// Counts the changes of its object models.
+    pub models_revision: u64,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
 }
 
 /// A flow as listed and resolved.
@@ -57,16 +65,30 @@ pub struct ProjectRecord {
 pub struct FlowRecord {
     /// The flow.
     pub id: FlowId,
+    /// Its project.
+    pub project_id: ProjectId,
     /// Unique in the project.
     pub slug: String,
     /// For people.
     pub name: String,
-    /// Hash of the draft's document.
+    /// For people.
+    pub description: String,
+    /// Hash of the draft's document, as it runs: with its object models filled in.
     pub draft_hash: String,
+    /// Hash of the draft's document as written.
+    pub source_hash: String,
+    /// Counts the changes of the draft, from 1.
+    pub revision: u64,
+    /// The last line of its log; 0: none.
+    pub last_seq: u64,
     /// The production version and the hash of its document.
     pub production: Option<(u32, String)>,
     /// Highest published version; 0: none.
     pub latest_version: u32,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When its draft was last changed.
+    pub updated_at: OffsetDateTime,
 }
 
 /// A published version.
@@ -74,14 +96,16 @@ pub struct FlowRecord {
 pub struct VersionRecord {
     /// From 1.
     pub number: u32,
-    /// Hash of its document.
+    /// Hash of its document, as it runs.
     pub hash: String,
+    /// Hash of its document as written.
+    pub source_hash: String,
     /// The publisher's words.
     pub note: String,
-    /// Who.
-    pub author: String,
-    /// When.
-    pub created_at: OffsetDateTime,
+    /// Who published it, and when.
+    pub by: Signature,
+    /// Not to be used any more: since when, and why.
+    pub deprecated: Option<(OffsetDateTime, String)>,
 }
 
 /// An API key. Only a hash of the secret is stored.

@@ -1,21 +1,27 @@
-//! Flows, their documents and versions.
+//! Flows and their documents, as runs find them.
 
-pub(crate) const KEEP_DOCUMENT: &str = "INSERT INTO documents (project_id, hash, document, created_at) VALUES ($1, $2, $3, $4) \
-    ON CONFLICT (project_id, hash) DO NOTHING";
+/// The columns that make a flow's record, of `flows f` joined with its production version `v`.
+macro_rules! flow_columns {
+    () => {
+        "f.id, f.project_id, f.slug, f.name, f.description, f.draft_hash, f.source_hash, f.revision, f.last_seq, \
+         f.latest_version, f.created_at, f.updated_at, v.number, v.hash"
+    };
+}
+pub(crate) use flow_columns;
 
-pub(crate) const PUT_DRAFT: &str = "INSERT INTO flows (id, project_id, slug, name, draft_hash, latest_version, created_at, \
-    updated_at) VALUES ($1, $2, $3, $4, $5, 0, $6, $6) \
-    ON CONFLICT (project_id, slug) WHERE removed_at IS NULL \
-    DO UPDATE SET name = excluded.name, draft_hash = excluded.draft_hash, updated_at = excluded.updated_at";
+/// How many columns those are: the first free one for a join's own.
+pub(crate) const FLOW_COLUMNS: usize = 14;
+
+macro_rules! flow_tables {
+    () => {
+        " FROM flows f LEFT JOIN versions v ON v.flow_id = f.id AND v.number = f.production_version "
+    };
+}
+pub(crate) use flow_tables;
 
 macro_rules! select {
     ($tail:literal) => {
-        concat!(
-            "SELECT f.id, f.slug, f.name, f.draft_hash, f.latest_version, v.number, v.hash FROM flows f \
-             LEFT JOIN versions v ON v.flow_id = f.id AND v.number = f.production_version \
-             WHERE f.project_id = $1 AND f.removed_at IS NULL ",
-            $tail
-        )
+        concat!("SELECT ", flow_columns!(), flow_tables!(), "WHERE f.project_id = $1 AND f.removed_at IS NULL ", $tail)
     };
 }
 
@@ -25,24 +31,23 @@ pub(crate) const BY_ID: &str = select!("AND f.id = $2");
 
 pub(crate) const ALL: &str = select!("ORDER BY f.slug");
 
-pub(crate) const REMOVE: &str =
-    "UPDATE flows SET removed_at = $1 WHERE project_id = $2 AND slug = $3 AND removed_at IS NULL";
-
 pub(crate) const DOCUMENT: &str = "SELECT document FROM documents WHERE project_id = $1 AND hash = $2";
 
-pub(crate) const VERSION: &str = "SELECT number, hash, note, author, created_at FROM versions \
-    WHERE project_id = $1 AND flow_id = $2 AND number = $3";
+pub(crate) const KEEP_DOCUMENT: &str = "UPDATE documents SET kept = 1 WHERE project_id = $1 AND hash = $2";
 
-pub(crate) const ADD_VERSION: &str = "INSERT INTO versions (flow_id, number, project_id, hash, note, author, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+/// The columns that make a version's record, of `versions v`.
+macro_rules! version_columns {
+    () => {
+        "v.number, v.hash, v.source_hash, v.note, v.author, v.author_name, v.created_at, v.deprecated_at, v.deprecation"
+    };
+}
+pub(crate) use version_columns;
 
-pub(crate) const SET_LATEST: &str = "UPDATE flows SET latest_version = $1 WHERE project_id = $2 AND id = $3";
+/// How many columns those are.
+pub(crate) const VERSION_COLUMNS: usize = 9;
 
-pub(crate) const SET_PRODUCTION: &str = "UPDATE flows SET production_version = $1 \
-    WHERE project_id = $2 AND id = $3 AND removed_at IS NULL";
-
-pub(crate) const LOG_PRODUCTION: &str = "INSERT INTO production_log (project_id, flow_id, number, author, created_at) \
-    VALUES ($1, $2, $3, $4, $5)";
-
-/// SQLite's one writer needs no lock.
-pub(crate) const LOCK_POSTGRES: &str = "SELECT 1 FROM flows WHERE project_id = $1 AND id = $2 FOR NO KEY UPDATE";
+pub(crate) const VERSION: &str = concat!(
+    "SELECT ",
+    version_columns!(),
+    " FROM versions v WHERE v.project_id = $1 AND v.flow_id = $2 AND v.number = $3"
+);

@@ -2,6 +2,7 @@
 //!
 //! Where the dialects part, a text is there twice, side by side, and named for its database.
 
+pub(crate) mod authoring;
 pub(crate) mod cache;
 pub(crate) mod flows;
 pub(crate) mod grants;
@@ -9,6 +10,7 @@ pub(crate) mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod jobs;
 pub(crate) mod keys;
+pub(crate) mod models;
 pub(crate) mod projects;
 pub(crate) mod provider_keys;
 pub(crate) mod queues;

@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 5, name: "test cases", sql: include_str!("migrations/0005_test_cases.sql") },
     Migration { number: 6, name: "identity", sql: include_str!("migrations/0006_identity.sql") },
     Migration { number: 7, name: "provider_keys", sql: include_str!("migrations/0007_provider_keys.sql") },
+    Migration { number: 8, name: "authoring", sql: include_str!("migrations/0008_authoring.sql") },
 ];
 
 /// The schema that this release knows.

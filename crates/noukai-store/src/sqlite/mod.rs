@@ -5,8 +5,10 @@
 //! placeholders in order of first use, `ON CONFLICT`, `RETURNING`.
 
 mod append;
+mod authoring;
 mod cache;
 mod claims;
+mod drafts;
 mod flows;
 mod grants;
 mod idempotency;
@@ -15,6 +17,7 @@ mod jobs;
 mod keys;
 mod log;
 mod migrations;
+mod models;
 mod open;
 mod projects;
 mod provider_keys;

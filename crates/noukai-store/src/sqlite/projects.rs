@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::{
     SqliteStore,
-    rows::{Micros, spelled},
+    rows::{Micros, count, spelled, time},
 };
 use crate::sql::projects as sql;
-use crate::{ProjectId, ProjectRecord, Projects, StoreError};
+use crate::{NewProject, OrganisationRecord, ProjectId, ProjectRecord, ProjectSettings, Projects, StoreError};
 
 #[async_trait]
 impl Projects for SqliteStore {
@@ -54,6 +54,16 @@ impl Projects for SqliteStore {
         .await
     }
 
+    async fn organisation(&self, org_id: Uuid) -> Result<Option<OrganisationRecord>, StoreError> {
+        self.point(|db| Ok(db.prepare_cached(sql::ORGANISATION)?.query_row([org_id], organisation).optional()?))
+    }
+
+    async fn rename_organisation(&self, org_id: Uuid, name: &str) -> Result<bool, StoreError> {
+        let name = name.to_owned();
+        self.write(move |db, _| Ok(db.prepare_cached(sql::RENAME_ORGANISATION)?.execute(params![name, org_id])? > 0))
+            .await
+    }
+
     async fn projects_of(
         &self,
         org_id: Uuid,
@@ -64,6 +74,31 @@ impl Projects for SqliteStore {
         self.list(move |db| {
             let row = params![org_id, after, limit];
             Ok(db.prepare_cached(sql::PAGE)?.query_map(row, project)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    async fn create_project(&self, new: NewProject) -> Result<bool, StoreError> {
+        self.write(move |db, _| {
+            let NewProject { id, org_id, slug, settings, at } = &new;
+            let ProjectSettings { name, description, flows_as_tools } = settings;
+            let row = params![id.0, slug, name, description, flows_as_tools, Micros(*at), org_id];
+            Ok(db.prepare_cached(sql::CREATE_PROJECT)?.execute(row)? > 0)
+        })
+        .await
+    }
+
+    async fn update_project(
+        &self,
+        org_id: Uuid,
+        id: ProjectId,
+        settings: &ProjectSettings,
+    ) -> Result<bool, StoreError> {
+        let settings = settings.clone();
+        self.write(move |db, _| {
+            let ProjectSettings { name, description, flows_as_tools } = &settings;
+            let row = params![name, description, flows_as_tools, org_id, id.0];
+            Ok(db.prepare_cached(sql::UPDATE_PROJECT)?.execute(row)? > 0)
         })
         .await
     }
@@ -92,5 +127,18 @@ pub(super) fn project(row: &Row<'_>) -> rusqlite::Result<ProjectRecord> {
         org_id: row.get(2)?,
         org_slug: row.get(3)?,
         trace_capture: spelled(row, 4)?,
+        settings: ProjectSettings { name: row.get(5)?, description: row.get(6)?, flows_as_tools: row.get(7)? },
+        models_revision: count(row, 8)?,
+        created_at: time(row, 9)?,
+    })
+}
+
+fn organisation(row: &Row<'_>) -> rusqlite::Result<OrganisationRecord> {
+    Ok(OrganisationRecord {
+        id: row.get(0)?,
+        slug: row.get(1)?,
+        name: row.get(2)?,
+        trace_capture: spelled(row, 3)?,
+        created_at: time(row, 4)?,
     })
 }

@@ -165,3 +165,95 @@ pub fn is_conflict<T>(outcome: &Result<T, StoreError>) -> bool {
 
 pub const HOSTILE: [&str; 5] =
     ["'; DROP TABLE runs; --", "\" OR 1=1 --", "x' OR 'a'='a", "%", "$1; DELETE FROM api_keys"];
+
+/// Who does things here, so many seconds after the tests' beginning of time.
+pub fn by(seconds: i64) -> Signature {
+    Signature { author: "ann".into(), name: "Ann".into(), at: at(seconds) }
+}
+
+/// A line for a log.
+pub fn operation(op: &str, steps: &[&str]) -> NewOperation {
+    let touched: Vec<String> = steps.iter().map(|step| format!("\"step:{step}\"")).collect();
+    NewOperation {
+        op: op.into(),
+        operations: format!(r#"[{{"op":"{op}"}}]"#),
+        inverse: Some("[]".into()),
+        touched: format!("[{}]", touched.join(",")),
+        summary: format!("did {op}"),
+        undoes: None,
+    }
+}
+
+/// The document of that hash.
+pub fn document(hash: &str) -> StoredDocument {
+    StoredDocument { hash: hash.into(), json: format!(r#"{{"hash":"{hash}"}}"#) }
+}
+
+/// A draft that says no more than its hash.
+pub fn draft_of(slug: &str, hash: &str) -> Draft {
+    let (name, description) = ("A flow".into(), "What for".into());
+    Draft { slug: slug.into(), name, description, source: document(hash), resolved: None, models: None }
+}
+
+pub fn new_flow(project: ProjectId, draft: Draft) -> NewFlow {
+    let (id, operation) = (FlowId(Uuid::now_v7()), operation("create_flow", &[]));
+    NewFlow { project_id: project, id, draft, operation, by: by(1) }
+}
+
+/// A change of the flow's draft, made on the flow as it was read.
+pub fn change_to(flow: &FlowRecord, draft: Draft, steps: &[&str]) -> DraftChange {
+    DraftChange {
+        project_id: flow.project_id,
+        flow_id: flow.id,
+        on_revision: flow.revision,
+        draft,
+        operation: operation("update_block", steps),
+        contents: steps.iter().map(|step| (*step).to_owned()).collect(),
+        by: by(2),
+    }
+}
+
+/// A flow whose draft has that hash, made or changed.
+pub async fn draft(store: &Shared, project: ProjectId, slug: &str, hash: &str) -> FlowRecord {
+    let Some(flow) = store.flow(project, slug).await.unwrap() else {
+        return store.create_flow(new_flow(project, draft_of(slug, hash))).await.unwrap().unwrap();
+    };
+    match store.change_draft(change_to(&flow, draft_of(slug, hash), &[])).await.unwrap() {
+        Changed::Done(changed) => *changed,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The draft as the next version.
+pub fn publication(flow: &FlowRecord) -> Publication {
+    let version = VersionRecord {
+        number: flow.latest_version + 1,
+        hash: flow.draft_hash.clone(),
+        source_hash: flow.source_hash.clone(),
+        note: "note".into(),
+        by: by(2),
+        deprecated: None,
+    };
+    let (project_id, flow_id, operation) = (flow.project_id, flow.id, operation("publish_version", &[]));
+    Publication { project_id, flow_id, version, operation }
+}
+
+/// Publishes the flow's draft as it is now.
+pub async fn publish(store: &Shared, project: ProjectId, slug: &str) -> Published {
+    let flow = store.flow(project, slug).await.unwrap().unwrap();
+    store.publish(publication(&flow)).await.unwrap()
+}
+
+/// Makes a version the production version.
+pub async fn promote(store: &Shared, project: ProjectId, flow: FlowId, number: u32) -> bool {
+    let operation = operation("set_production_version", &[]);
+    let promotion = Promotion { project_id: project, flow_id: flow, number, operation, by: by(4) };
+    store.set_production(promotion).await.unwrap()
+}
+
+/// Takes a flow out of sight.
+pub async fn remove(store: &Shared, project: ProjectId, flow: FlowId, on_revision: Option<u64>) -> Removed {
+    let operation = operation("delete_flow", &[]);
+    let removal = Removal { project_id: project, flow_id: flow, on_revision, operation, by: by(5) };
+    store.remove_flow(removal).await.unwrap()
+}

@@ -3,6 +3,7 @@
 //! `contract_tests!(name, make)` runs all of it on the database that `make` opens, empty, for each test. Nothing
 //! here names a database, sleeps or reads a clock: every time is given.
 
+pub mod authoring;
 pub mod bed;
 pub mod cache;
 pub mod flows;
@@ -12,6 +13,7 @@ pub mod identity;
 pub mod jobs;
 pub mod keys;
 pub mod listing;
+pub mod models;
 pub mod pauses;
 pub mod projects;
 pub mod provider_keys;
@@ -24,10 +26,16 @@ pub mod upkeep;
 macro_rules! contract_tests {
     ($database:ident, $make:path) => {
         contract_tests! { @all $database, $make,
-            projects: [made_once, read_by_id_and_address, capture_is_the_organisations];
-            flows: [draft_is_made_and_replaced, listed_by_slug, removed_is_out_of_sight, publish_counts_up,
-                publish_refuses_another_draft, same_content_is_the_same_version, production_is_set_and_read,
+            projects: [made_once, read_by_id_and_address, capture_is_the_organisations, made_listed_and_changed];
+            flows: [draft_is_made_and_replaced, what_only_a_draft_had_goes_with_it, listed_by_slug,
+                removed_is_out_of_sight, publish_counts_up, publish_refuses_another_draft,
+                same_content_is_the_same_version, production_is_set_and_read, deprecated_and_back,
                 hidden_from_other_projects, hostile_text_is_only_text];
+            authoring: [one_of_many_authors_is_first, one_of_many_takes_the_slug, a_slug_is_given_once,
+                the_log_is_paged_and_narrowed, undone_and_done_again_is_noted, all_of_a_life_is_logged,
+                pages_go_on_behind_a_slug, found_in_the_organisation_alone, checkpoints_are_kept_and_go];
+            models: [made_changed_deleted, drafts_follow, drafts_made_with_old_ones_are_refused,
+                versions_keep_what_they_had, hidden_from_other_projects];
             keys: [round_trip, limit_holds_in_a_race, only_active_ones_count, revoked_once,
                 hidden_from_other_projects];
             identity: [set_up_once_in_a_race, setup_keeps_what_is_there, an_organisation_keeps_an_owner, invited_once,

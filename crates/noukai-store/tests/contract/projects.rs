@@ -41,3 +41,33 @@ pub async fn capture_is_the_organisations(store: Shared) {
     assert_eq!(store.project(foreign.id).await.unwrap().unwrap().trace_capture, CaptureMode::MetadataOnly);
     assert!(is_conflict(&store.set_trace_capture(Uuid::nil(), CaptureMode::Off).await));
 }
+
+pub async fn made_listed_and_changed(store: Shared) {
+    let demo = project(&store, "demo").await;
+    let org = store.project(demo).await.unwrap().unwrap().org_id;
+    let settings = ProjectSettings { name: "Mail".into(), description: "What for".into(), flows_as_tools: true };
+    let new = |slug: &str, org_id| {
+        let id = ProjectId(Uuid::now_v7());
+        NewProject { id, org_id, slug: slug.into(), settings: settings.clone(), at: at(3) }
+    };
+    let mail = new("mail", org);
+    assert!(store.create_project(mail.clone()).await.unwrap());
+    assert!(!store.create_project(new("mail", org)).await.unwrap());
+    assert!(!store.create_project(new("mail", Uuid::nil())).await.unwrap());
+    let found = store.project(mail.id).await.unwrap().unwrap();
+    assert_eq!((&found.settings, found.created_at, found.models_revision), (&settings, at(3), 0));
+    let slugs = |projects: Vec<ProjectRecord>| projects.into_iter().map(|one| one.slug).collect::<Vec<_>>();
+    assert_eq!(slugs(store.projects_of(org, None, 9).await.unwrap()), ["demo", "mail"]);
+    assert_eq!(slugs(store.projects_of(org, None, 1).await.unwrap()), ["demo"]);
+    assert_eq!(slugs(store.projects_of(org, Some("demo"), 9).await.unwrap()), ["mail"]);
+    assert_eq!(slugs(store.projects_of(Uuid::nil(), None, 9).await.unwrap()), Vec::<String>::new());
+    let other = ProjectSettings { flows_as_tools: false, ..settings };
+    assert!(!store.update_project(Uuid::nil(), mail.id, &other).await.unwrap());
+    assert!(store.update_project(org, mail.id, &other).await.unwrap());
+    assert_eq!(store.project(mail.id).await.unwrap().unwrap().settings, other);
+    assert!(store.rename_organisation(org, "Acme").await.unwrap());
+    assert!(!store.rename_organisation(Uuid::nil(), "Acme").await.unwrap());
+    let found = store.organisation(org).await.unwrap().unwrap();
+    assert_eq!((found.slug.as_str(), found.name.as_str()), ("acme", "Acme"));
+    assert_eq!(store.organisation(Uuid::nil()).await.unwrap(), None);
+}

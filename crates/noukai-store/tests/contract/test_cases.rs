@@ -12,7 +12,7 @@ struct Bed {
 
 async fn bed(store: &Shared, slug: &str) -> Bed {
     let project = project(store, slug).await;
-    let flow = store.put_draft(project, FlowId(Uuid::now_v7()), "triage", "Triage", "abc", "{}", at(0)).await.unwrap();
+    let flow = draft(store, project, "triage", "abc").await;
     Bed { project, flow: flow.id }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use noukai_api::{ErrorCode, Scope};
 use noukai_store::{FlowRecord, ProjectId};
 
-use super::super::{App, AppError, Caller};
+use super::super::{App, AppError, Author, Caller};
 
 /// A flow whose test cases are worked on, and who works on them.
 #[derive(Clone)]
@@ -29,9 +29,9 @@ impl App {
     /// The flow of that id.
     pub(super) async fn tested(&self, caller: &Caller, flow: &str) -> Result<Tested, AppError> {
         caller.require(Scope::Author)?;
-        let all = self.store().flows(caller.scope()).await?;
-        let found = all.into_iter().find(|found| found.id.to_string() == flow);
-        let flow = found.ok_or_else(|| AppError::new(ErrorCode::FlowNotFound, "the project has no such flow"))?;
+        let found = self.flow_in_reach(&Author::from(caller), flow).await?;
+        let own = Some(found).filter(|found| found.project_id == caller.scope());
+        let flow = own.ok_or_else(|| AppError::new(ErrorCode::FlowNotFound, "the project has no such flow"))?;
         Ok(Tested { caller: caller.clone(), flow: Arc::new(flow) })
     }
 }
