@@ -7,6 +7,7 @@
 mod auth;
 mod body;
 mod drain;
+mod edit;
 mod error;
 mod extract;
 mod flow_request;
@@ -17,6 +18,7 @@ mod oauth;
 mod openapi;
 mod query;
 mod reply;
+mod revision;
 mod routes;
 mod serve;
 mod sse;

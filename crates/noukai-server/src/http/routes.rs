@@ -6,7 +6,10 @@ use axum::{
     routing::{MethodRouter, delete, get, patch, post, put},
 };
 
-use super::handlers::{execute, jobs, keys, members, meta, provider_keys, runs, sessions, step, test_cases};
+use super::handlers::{
+    checkpoints, execute, flows, jobs, keys, members, meta, models, orgs, provider_keys, runs, sessions, step,
+    test_cases, versions,
+};
 use crate::app::App;
 
 /// One row of the table.
@@ -70,6 +73,44 @@ routes! {
     get    "/flow-runs/{execution_id}/trace"                                           runs::trace,
     get    "/flow-runs/{execution_id}/steps/{step_id}/trace"                           runs::step_trace,
     get    "/flow-runs/{execution_id}/trace/stream"                                    runs::follow,
+
+    get    "/orgs"                                                                     orgs::list,
+    get    "/orgs/{org_id}"                                                            orgs::get,
+    patch  "/orgs/{org_id}"                                                            orgs::update,
+    get    "/projects"                                                                 orgs::projects,
+    post   "/projects"                                                                 orgs::create_project,
+    get    "/projects/{project_id}"                                                    orgs::project,
+    patch  "/projects/{project_id}"                                                    orgs::update_project,
+    get    "/projects/{project_id}/hydrate"                                            orgs::hydrate,
+
+    get    "/flows"                                                                    flows::list,
+    post   "/flows"                                                                    flows::create,
+    get    "/flows/{flow_id}"                                                          flows::get,
+    patch  "/flows/{flow_id}"                                                          flows::update,
+    delete "/flows/{flow_id}"                                                          flows::delete,
+    get    "/flows/{flow_id}/document"                                                 flows::document,
+    put    "/flows/{flow_id}/document"                                                 flows::put_document,
+    get    "/flows/{flow_id}/problems"                                                 flows::problems,
+    get    "/flows/{flow_id}/operations"                                               flows::log,
+    post   "/flows/{flow_id}/operations"                                               flows::apply,
+    post   "/flows/{flow_id}/operations/{seq}/undo"                                    flows::undo,
+    get    "/flows/{flow_id}/versions"                                                 versions::list,
+    post   "/flows/{flow_id}/versions"                                                 versions::publish,
+    get    "/flows/{flow_id}/versions/{number}"                                        versions::get,
+    patch  "/flows/{flow_id}/versions/{number}"                                        versions::deprecate,
+    get    "/flows/{flow_id}/versions/{number}/diff/{other}"                           versions::diff,
+    get    "/flows/{flow_id}/production"                                               versions::production,
+    put    "/flows/{flow_id}/production"                                               versions::set_production,
+    get    "/flows/{flow_id}/checkpoints"                                              checkpoints::list,
+    post   "/flows/{flow_id}/checkpoints"                                              checkpoints::create,
+    get    "/flows/{flow_id}/checkpoints/{checkpoint_id}"                              checkpoints::get,
+    delete "/flows/{flow_id}/checkpoints/{checkpoint_id}"                              checkpoints::delete,
+    post   "/flows/{flow_id}/checkpoints/{checkpoint_id}/restore"                      checkpoints::restore,
+    get    "/object-models"                                                            models::list,
+    post   "/object-models"                                                            models::create,
+    get    "/object-models/{model_id}"                                                 models::get,
+    patch  "/object-models/{model_id}"                                                 models::update,
+    delete "/object-models/{model_id}"                                                 models::delete,
 
     get    "/flows/{flow_id}/test-cases"                                               test_cases::list,
     post   "/flows/{flow_id}/test-cases"                                               test_cases::create,

@@ -6,6 +6,7 @@
 mod common;
 
 mod access;
+mod authoring;
 mod cache;
 mod client;
 mod code;

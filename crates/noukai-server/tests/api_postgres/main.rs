@@ -4,6 +4,8 @@
 
 #[path = "../api/access.rs"]
 mod access;
+#[path = "../api/authoring.rs"]
+mod authoring;
 #[path = "../api/cache.rs"]
 mod cache;
 #[path = "../common/mod.rs"]

@@ -1,5 +1,6 @@
 //! Examples of the document. A test checks each against its schema.
 
+mod authoring;
 mod test_cases;
 
 use serde_json::{Value, json};
@@ -53,7 +54,7 @@ pub(super) fn requests(handler: &str) -> Vec<(&'static str, Value)> {
             ),
         ],
         "provider_keys::replace" => vec![("key", json!({"api_key": "sk-ant-..."}))],
-        other => test_cases::requests(other),
+        other => [authoring::requests(other), test_cases::requests(other)].concat(),
     }
 }
 
@@ -76,7 +77,7 @@ pub(super) fn replies(handler: &str) -> Vec<(&'static str, Value)> {
             ("running", json!({"executionId": RUN, "status": "running"})),
             ("completed", json!({"executionId": RUN, "status": "completed", "result": "urgent"})),
         ],
-        other => test_cases::replies(other),
+        other => [authoring::replies(other), test_cases::replies(other)].concat(),
     }
 }
 

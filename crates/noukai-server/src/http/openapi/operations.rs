@@ -1,5 +1,6 @@
 //! What each handler does, in words, and which errors it may answer with. Routes that share a handler share its entry.
 
+mod authoring;
 mod test_cases;
 
 use noukai_api::ErrorCode::{self, *};
@@ -40,6 +41,7 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     ("run", "Run flows"),
     ("jobs", "Runs that are queued"),
     ("traces", "What runs did"),
+    ("authoring", "How flows come to be"),
     ("tests", "Test cases of flows"),
     ("keys", "API keys"),
     ("people", "Accounts, members, invitations"),
@@ -53,7 +55,7 @@ pub(super) fn of(route: &Route) -> Option<&'static Operation> {
 }
 
 fn all() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(test_cases::OPERATIONS)
+    OPERATIONS.iter().chain(authoring::OPERATIONS).chain(test_cases::OPERATIONS)
 }
 
 /// Every error a route may answer with.
@@ -712,6 +714,14 @@ const OPERATIONS: &[Operation] = &[
 
 /// Every parameter by its name in the document.
 pub(super) fn parameters() -> Value {
+    let mut all = own_parameters();
+    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), authoring::parameters()) {
+        all.extend(more);
+    }
+    all
+}
+
+fn own_parameters() -> Value {
     json!({
         "org": path("org", "Slug of the organisation."),
         "project": path("project", "Slug of the project."),

@@ -36,6 +36,19 @@ fn requests() -> Map<String, Value> {
     add::<api::AcceptInvitation>(&mut generator);
     add::<api::CreateProviderKey>(&mut generator);
     add::<api::ReplaceProviderKey>(&mut generator);
+    add::<api::UpdateOrganisation>(&mut generator);
+    add::<api::CreateProject>(&mut generator);
+    add::<api::UpdateProject>(&mut generator);
+    add::<api::CreateFlow>(&mut generator);
+    add::<api::UpdateFlow>(&mut generator);
+    add::<api::ApplyOperations>(&mut generator);
+    add::<api::UndoOperation>(&mut generator);
+    add::<api::PublishVersion>(&mut generator);
+    add::<api::DeprecateVersion>(&mut generator);
+    add::<api::SetProduction>(&mut generator);
+    add::<api::CreateCheckpoint>(&mut generator);
+    add::<api::CreateObjectModel>(&mut generator);
+    add::<api::UpdateObjectModel>(&mut generator);
     add::<api::Tool>(&mut generator);
     add::<api::ToolChoice>(&mut generator);
     let mut schemas = generator.take_definitions(true);
@@ -78,6 +91,26 @@ fn replies() -> Map<String, Value> {
     add::<api::ProviderKeyList>(&mut generator);
     add::<api::ProviderKeyTest>(&mut generator);
     add::<api::DeletedProviderKey>(&mut generator);
+    add::<api::Organisation>(&mut generator);
+    add::<api::OrganisationList>(&mut generator);
+    add::<api::ProjectInfo>(&mut generator);
+    add::<api::ProjectList>(&mut generator);
+    add::<api::HydratedProject>(&mut generator);
+    add::<api::FlowList>(&mut generator);
+    add::<api::FlowDraft>(&mut generator);
+    add::<api::FlowChange>(&mut generator);
+    add::<api::DraftProblems>(&mut generator);
+    add::<api::OperationLog>(&mut generator);
+    add::<api::VersionInfo>(&mut generator);
+    add::<api::VersionList>(&mut generator);
+    add::<api::VersionDocument>(&mut generator);
+    add::<api::VersionDiff>(&mut generator);
+    add::<api::Production>(&mut generator);
+    add::<api::Checkpoint>(&mut generator);
+    add::<api::CheckpointList>(&mut generator);
+    add::<api::ObjectModelUse>(&mut generator);
+    add::<api::ObjectModelList>(&mut generator);
+    add::<api::Deleted>(&mut generator);
     add::<api::Limits>(&mut generator);
     add::<api::StreamEvent>(&mut generator);
     let mut schemas = generator.take_definitions(true);
@@ -162,6 +195,10 @@ fn own() -> Map<String, Value> {
                 "key": {"type": "string", "description": "An API key of the project with every scope; shown this once."},
             },
             "required": ["signIn", "key"],
+        },
+        "FlowDocument": {
+            "type": "object",
+            "description": "A flow's document; `GET /schemas/flow.json` says what may stand in it.",
         },
         "EventData": {
             "description": "`data` of one event: a stream event and the run it belongs to.",

@@ -1,0 +1,101 @@
+//! Versions and the production version.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use noukai_api::{DeprecateVersion, PublishVersion, SetProduction};
+use serde::Deserialize;
+
+use super::flows::FlowPath;
+use crate::{
+    app::{App, Author},
+    http::{
+        edit::Edit,
+        error::ApiError,
+        extract::{Authed, PathOf},
+        query::Args,
+        reply,
+    },
+};
+
+/// A version of a flow.
+#[derive(Deserialize)]
+pub(in crate::http) struct VersionPath {
+    flow_id: String,
+    number: u32,
+}
+
+/// Two versions of a flow.
+#[derive(Deserialize)]
+pub(in crate::http) struct DiffPath {
+    flow_id: String,
+    number: u32,
+    other: u32,
+}
+
+/// `GET /flows/{flow_id}/versions`.
+pub(in crate::http) async fn list(
+    State(app): State<App>,
+    Authed(caller): Authed,
+    PathOf(path): PathOf<FlowPath>,
+    args: Args,
+) -> Result<Response, ApiError> {
+    let author = Author::from(&caller);
+    reply::ok(&app.list_versions(&author, path.id(), args.limit()?, args.text("cursor")).await?)
+}
+
+/// `POST /flows/{flow_id}/versions`.
+pub(in crate::http) async fn publish(
+    State(app): State<App>,
+    PathOf(path): PathOf<FlowPath>,
+    mut edit: Edit<PublishVersion>,
+) -> Result<Response, ApiError> {
+    edit.body.revision = edit.revision(edit.body.revision)?;
+    edit.answer(&app, move |app, author, body| async move {
+        reply::json(StatusCode::CREATED, &app.publish_version(&author, path.id(), body).await?)
+    })
+    .await
+}
+
+/// `GET /flows/{flow_id}/versions/{number}`.
+pub(in crate::http) async fn get(
+    State(app): State<App>,
+    Authed(caller): Authed,
+    PathOf(VersionPath { flow_id, number }): PathOf<VersionPath>,
+) -> Result<Response, ApiError> {
+    reply::ok(&app.version(&Author::from(&caller), &flow_id, number).await?)
+}
+
+/// `PATCH /flows/{flow_id}/versions/{number}`.
+pub(in crate::http) async fn deprecate(
+    State(app): State<App>,
+    PathOf(VersionPath { flow_id, number }): PathOf<VersionPath>,
+    edit: Edit<DeprecateVersion>,
+) -> Result<Response, ApiError> {
+    reply::ok(&app.deprecate_version(&edit.author, &flow_id, number, edit.body).await?)
+}
+
+/// `GET /flows/{flow_id}/versions/{number}/diff/{other}`.
+pub(in crate::http) async fn diff(
+    State(app): State<App>,
+    Authed(caller): Authed,
+    PathOf(DiffPath { flow_id, number, other }): PathOf<DiffPath>,
+) -> Result<Response, ApiError> {
+    reply::ok(&app.diff_versions(&Author::from(&caller), &flow_id, number, other).await?)
+}
+
+/// `GET /flows/{flow_id}/production`.
+pub(in crate::http) async fn production(
+    State(app): State<App>,
+    Authed(caller): Authed,
+    PathOf(path): PathOf<FlowPath>,
+) -> Result<Response, ApiError> {
+    reply::ok(&app.production(&Author::from(&caller), path.id()).await?)
+}
+
+/// `PUT /flows/{flow_id}/production`.
+pub(in crate::http) async fn set_production(
+    State(app): State<App>,
+    PathOf(path): PathOf<FlowPath>,
+    edit: Edit<SetProduction>,
+) -> Result<Response, ApiError> {
+    reply::ok(&app.set_production(&edit.author, path.id(), edit.body).await?)
+}
