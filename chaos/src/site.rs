@@ -249,7 +249,8 @@ impl Site {
         if let Some(failpoint) = self.failpoint.lock().as_ref().filter(|_| role == Role::Serve) {
             command.env("NOUKAI_FAILPOINT", failpoint).env("NOUKAI_SHUTDOWN_SECONDS", "0");
             if failpoint.starts_with("create_flow.") {
-                command.arg("--flows").arg(&self.setup.flows);
+                // A project without flows: those that are there already are not made again.
+                command.env("NOUKAI_PROJECT", "fresh").arg("--flows").arg(&self.setup.flows);
             }
         }
         Ok((number, command))

@@ -40,11 +40,11 @@ pub async fn made_changed_deleted(store: Shared) {
     assert_eq!(change(&store, &record, ModelAction::Create(record.clone()), vec![]).await, ModelChanged::Done);
     let twin = model(demo, "Invoice");
     assert_eq!(change(&store, &twin, ModelAction::Create(twin.clone()), vec![]).await, ModelChanged::NameTaken);
-    assert_eq!(store.object_models(demo).await.unwrap(), [record.clone()]);
+    assert_eq!(store.object_models(demo).await.unwrap(), std::slice::from_ref(&record));
     let next = ObjectModelRecord { schema: "{}".into(), revision: 2, by: by(5), ..record.clone() };
     assert_eq!(change(&store, &next, ModelAction::Update(next.clone()), vec![]).await, ModelChanged::Done);
     assert_eq!(change(&store, &next, ModelAction::Update(next.clone()), vec![]).await, ModelChanged::Missing);
-    assert_eq!(store.object_models(demo).await.unwrap(), [next.clone()]);
+    assert_eq!(store.object_models(demo).await.unwrap(), std::slice::from_ref(&next));
     let org = store.project(demo).await.unwrap().unwrap().org_id;
     assert_eq!(store.object_model_of(org, record.id).await.unwrap(), Some(next.clone()));
     assert_eq!(store.object_model_of(Uuid::nil(), record.id).await.unwrap(), None);
