@@ -11,6 +11,7 @@ mod failpoints;
 mod http;
 mod jobs;
 mod maintenance;
+mod mcp;
 mod models;
 mod server;
 mod vault;
@@ -24,6 +25,7 @@ pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, MasterKeySourc
 pub use doctor::{Check, Health, doctor};
 pub use http::document as openapi_document;
 pub use maintenance::{SchemaState, back_up, make_master_key, migrate, schema};
+pub use mcp::tool_names as mcp_tool_names;
 pub use models::{Refreshed, known_models, refresh_models};
 pub use noukai_models::KnownModel;
 pub use rust_decimal::Decimal;

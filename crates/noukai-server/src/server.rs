@@ -21,6 +21,7 @@ use crate::{
     config::{CodeConfig, Config},
     http,
     jobs::Workers,
+    mcp,
     vault::Vault,
 };
 
@@ -197,7 +198,7 @@ impl Server {
         }
         let accepting = CancellationToken::new();
         let router = match role {
-            Role::Serve => http::router(app.clone()),
+            Role::Serve => http::router(app.clone(), mcp::routes(&app)),
             Role::Work => http::health_router(app.clone()),
         };
         let serve = |listener| tokio::spawn(http::serve(listener, router.clone(), accepting.clone()));

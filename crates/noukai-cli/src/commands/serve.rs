@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use noukai_server::{App, AppError, Config, Overrides, Server};
+use noukai_server::{App, Config, Overrides, Server};
 use serde_json::json;
 
 use crate::{
@@ -52,7 +52,7 @@ pub struct Args {
     /// How log lines look
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
-    /// Print one line of JSON on stdout when ready: {"url", "pid"}
+    /// Print one line of JSON on stdout when ready: {"url", "pid"}, and "setup_token" at the first start
     #[arg(long)]
     json: bool,
 }
@@ -74,15 +74,20 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     flow_files::check_code(&mut files, &config.code).await?;
     flow_files::warn(&files);
     let server = Server::start(config.clone()).await.map_err(CliError::failure)?;
-    let outcome = load(server.app(), &config, &files).await;
-    let setup_token = server.app().first_setup_token().await;
-    if outcome.is_ok() {
-        announce(&server, args.json);
-        announce_setup(&server, setup_token)?;
+    let outcome = begin(server.app(), &config, &files).await;
+    if let Ok(setup_token) = &outcome {
+        announce(&server, args.json, setup_token.as_deref());
         stop.requested().await;
     }
     server.shutdown().await;
-    outcome.map(|()| ExitCode::SUCCESS)
+    outcome.map(|_| ExitCode::SUCCESS)
+}
+
+/// Loads the flow files; a setup token where nobody has used the server yet.
+async fn begin(app: &App, config: &Config, files: &[FlowFile]) -> Result<Option<String>, CliError> {
+    let setup_token = app.first_setup_token().await?;
+    load(app, config, files).await?;
+    Ok(setup_token)
 }
 
 /// Makes drafts of the flow files in the configured project. Other flows of the project stay as they are.
@@ -94,21 +99,19 @@ async fn load(app: &App, config: &Config, files: &[FlowFile]) -> Result<(), CliE
     Ok(())
 }
 
-/// Once, on a server that nobody has used yet. Not in its log: whoever reads that later is somebody else.
-fn announce_setup(server: &Server, token: Result<Option<String>, AppError>) -> Result<(), CliError> {
-    if let Some(token) = token? {
-        output::note(&format!(
-            "first start: make your account with POST {}/api/v1/setup and this token, good for a day: {token}",
-            server.url()
-        ));
-    }
-    Ok(())
-}
-
-fn announce(server: &Server, json: bool) {
+/// Once on a server that nobody has used yet, it says how to make the first account. Not in the log: whoever reads that
+/// later is somebody else.
+fn announce(server: &Server, json: bool, setup_token: Option<&str>) {
     if json {
-        output::json_line(&json!({"url": server.url(), "pid": std::process::id()}));
-    } else {
-        output::line(&format!("listening on {}", server.url()));
+        let mut ready = json!({"url": server.url(), "pid": std::process::id()});
+        if let Some(token) = setup_token {
+            ready["setup_token"] = json!(token);
+        }
+        return output::json_line(&ready);
+    }
+    output::line(&format!("listening on {}", server.url()));
+    if let Some(token) = setup_token {
+        let url = server.url();
+        output::line(&format!("first start: POST {url}/api/v1/setup makes your account, with this token: {token}"));
     }
 }

@@ -132,11 +132,34 @@ fn serve_loads_its_folder_and_ends_on_a_signal() {
     let args = ["serve", "--listen", "127.0.0.1:0", "--flows", ".", "--data", "data", "--json", "--log-format", "json"];
     let mut running = folder.start(&args);
     let ready: Value = serde_json::from_str(&running.stdout.next()).unwrap();
-    assert_eq!(ready.as_object().unwrap().keys().collect::<Vec<_>>(), ["url", "pid"]);
+    assert_eq!(ready.as_object().unwrap().keys().collect::<Vec<_>>(), ["url", "pid", "setup_token"]);
     let key = folder.run(&["key", "create", "--name", "first", "--data", "data"]);
     let server = Server { ready: json!({"url": ready["url"], "api_key": key.succeeded()}) };
     assert_eq!(server.execute("hello", "Ada").0, 200);
     running.signal("TERM");
     assert_eq!(running.end(), (Some(0), Vec::new()));
     assert!(running.stderr.rest().iter().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+}
+
+#[test]
+fn a_setup_token_is_shown_as_long_as_nobody_was_there() {
+    let folder = Folder::with_hello();
+    let args = ["serve", "--listen", "127.0.0.1:0", "--data", "data"];
+    let mut running = folder.start(&args);
+    assert!(running.stdout.next().starts_with("listening on "));
+    let line = running.stdout.next();
+    let token = line.rsplit(' ').next().unwrap();
+    assert!(token.starts_with("nku_") && token.len() == 44, "{line}");
+    running.signal("TERM");
+    assert_eq!(running.end().0, Some(0));
+    assert!(running.stderr.rest().iter().all(|line| !line.contains(token)), "the log has the token");
+
+    folder.run(&["key", "create", "--name", "first", "--data", "data"]).succeeded();
+    let mut running = folder.start(&[&args[..], &["--json"]].concat());
+    let ready: Value = serde_json::from_str(&running.stdout.next()).unwrap();
+    assert_eq!(ready.get("setup_token"), None, "somebody has a key");
+    let other = folder.run(&["setup", "--data", "data"]);
+    assert!(other.succeeded().starts_with("nku_"));
+    running.signal("TERM");
+    running.end();
 }

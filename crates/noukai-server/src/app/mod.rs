@@ -1,4 +1,4 @@
-//! The use cases. Every door (HTTP, jobs, the command line, later MCP) enters here.
+//! The use cases. Every door (HTTP, jobs, the command line, MCP) enters here.
 //!
 //! Knows no HTTP and no SQL. Ids and times are made here; the store keeps what it is given. Tenant scope is the
 //! caller's, resolved once in [`auth`].
@@ -26,6 +26,7 @@ mod observer;
 mod own_keys;
 mod pass;
 mod provider_keys;
+mod published;
 mod record;
 mod recorder;
 mod redact;
@@ -64,6 +65,7 @@ use noukai_models::{Egress, Models};
 use noukai_store::Store;
 pub use observer::{EventStream, SeqEvent};
 pub use provider_keys::{KeyOwner, Resealed};
+pub use published::PublishedTool;
 pub use retention::Retention;
 pub use retry::{RetryFrom, RetryOptions, RetryVersion};
 pub use test_cases::{Page, junit};

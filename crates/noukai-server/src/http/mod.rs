@@ -35,11 +35,13 @@ use crate::app::App;
 /// Where the API lives. How the server is, it says at the root, too.
 pub(crate) const PREFIX: &str = "/api/v1";
 
-/// Every route behind every layer.
+/// Every route behind every layer. `mcp`: routes of the other transport.
 ///
 /// A layer wraps what stands above it, so a request meets them from the bottom up.
-pub fn router(app: App) -> Router {
+pub fn router(app: App, mcp: Router<App>) -> Router {
     let guarded = routes::guarded()
+        // Another transport, behind the same guard.
+        .merge(mcp)
         // Inside the guard: without a key, nobody learns which addresses exist.
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)

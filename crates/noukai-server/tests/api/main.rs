@@ -16,6 +16,7 @@ mod fallback;
 mod foreign;
 mod idempotency;
 mod limits;
+mod mcp;
 mod meta;
 mod oauth;
 mod overload;
