@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use futures_util::future::join_all;
 use noukai::{Noukai, StreamEvent};
 use reqwest::{Client, RequestBuilder};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use crate::{output, proc};
@@ -93,7 +94,7 @@ impl Caller {
                 let now = Instant::now();
                 if now >= begin {
                     if at_begin.get().is_none() {
-                        at_begin.set(Some((now, cpu()?)));
+                        at_begin.set(Some((now, cpu())));
                     } else {
                         count.set(count.get() + 1);
                     }
@@ -103,7 +104,7 @@ impl Caller {
         };
         join_all((0..options.connections).map(|_| worker())).await.into_iter().collect::<Result<()>>()?;
         let (start, before) = at_begin.get().context("the time was too short for a call")?;
-        Ok((count.get(), start.elapsed().as_secs_f64(), cpu()?.saturating_sub(before)))
+        Ok((count.get(), start.elapsed().as_secs_f64(), cpu().saturating_sub(before)))
     }
 
     async fn call(&self) -> Result<()> {
@@ -126,7 +127,7 @@ impl Caller {
 
     /// Reads one stream to its end.
     async fn stream(&self, events: u64) -> Result<(u64, f64, Duration)> {
-        let (start, before) = (Instant::now(), cpu()?);
+        let (start, before) = (Instant::now(), cpu());
         let count = match self {
             Self::Bare { http, url } => bare_stream(http, &format!("{url}/seq/a/b/events-{events}/v0/step")).await?,
             Self::Noukai(client) => {
@@ -141,7 +142,7 @@ impl Caller {
         if count != events {
             bail!("{count} of {events} events came");
         }
-        Ok((count, start.elapsed().as_secs_f64(), cpu()?.saturating_sub(before)))
+        Ok((count, start.elapsed().as_secs_f64(), cpu().saturating_sub(before)))
     }
 }
 
@@ -177,6 +178,8 @@ async fn bare_stream(http: &Client, url: &str) -> Result<u64> {
     Ok(count)
 }
 
-fn cpu() -> Result<Duration> {
-    proc::cpu_time(std::process::id())
+/// Processor time of this process, to the nanosecond.
+fn cpu() -> Duration {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap_or(0))
 }

@@ -17,6 +17,7 @@ mod key;
 mod log;
 mod macros;
 mod options;
+mod random;
 mod replay;
 mod result;
 mod run;

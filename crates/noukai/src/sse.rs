@@ -5,14 +5,52 @@
 
 use crate::{Error, ErrorKind, Result};
 
-/// One event as it stood in the stream.
+/// One event as it stood in the stream. The parser fills the same one again and again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RawEvent {
     /// Its own id; the standard's lasting one is of no use here.
-    pub id: Option<String>,
+    pub id: Option<EventId>,
     /// Empty where the stream named none.
     pub kind: String,
     pub data: String,
+}
+
+impl RawEvent {
+    fn clear(&mut self) {
+        self.id = None;
+        self.kind.clear();
+        self.data.clear();
+    }
+}
+
+/// An event's id. Our servers number events; others may name them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum EventId {
+    Number(u64),
+    Name(String),
+}
+
+impl EventId {
+    fn of(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Name(text.to_owned()), Self::Number)
+    }
+
+    /// Whether an event with this id is later than one with the other; names only tell that it is another one.
+    pub fn is_after(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(own), Self::Number(other)) => own > other,
+            _ => self != other,
+        }
+    }
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -31,6 +69,8 @@ pub(crate) struct Parser {
     at_start: bool,
     event: RawEvent,
     has_data: bool,
+    /// The event was told; the next line begins another.
+    is_told: bool,
     most: usize,
 }
 
@@ -45,6 +85,7 @@ impl Parser {
             at_start: true,
             event: RawEvent::default(),
             has_data: false,
+            is_told: false,
             most,
         }
     }
@@ -57,15 +98,24 @@ impl Parser {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next event that is whole.
-    pub fn next(&mut self) -> Result<Option<RawEvent>> {
+    /// Goes on to the next event that is whole; false where more of the stream is needed.
+    pub fn advance(&mut self) -> Result<bool> {
+        if std::mem::take(&mut self.is_told) {
+            self.event.clear();
+        }
         while let Some((start, end)) = self.next_line() {
-            if let Some(event) = self.take(start, end)? {
-                return Ok(Some(event));
+            if self.take(start, end)? {
+                self.is_told = true;
+                return Ok(true);
             }
         }
         self.check(self.buffer.len() - self.line)?;
-        Ok(None)
+        Ok(false)
+    }
+
+    /// The event that [`advance`](Self::advance) went to.
+    pub const fn event(&self) -> &RawEvent {
+        &self.event
     }
 
     /// Where the next whole line stands, without its end.
@@ -105,11 +155,14 @@ impl Parser {
         Some(())
     }
 
-    fn take(&mut self, start: usize, end: usize) -> Result<Option<RawEvent>> {
+    /// Reads a line; whether it ends an event.
+    fn take(&mut self, start: usize, end: usize) -> Result<bool> {
         let line = &self.buffer[start..end];
         if line.is_empty() {
-            let event = std::mem::take(&mut self.event);
-            return Ok(std::mem::take(&mut self.has_data).then_some(event));
+            if !self.has_data {
+                self.event.clear();
+            }
+            return Ok(std::mem::take(&mut self.has_data));
         }
         let colon = memchr::memchr(b':', line).unwrap_or(line.len());
         let value = line.get(colon + 1..).unwrap_or_default();
@@ -124,12 +177,15 @@ impl Parser {
                 let size = self.event.data.len();
                 self.check(size)?;
             }
-            b"event" => self.event.kind = String::from_utf8_lossy(value).into_owned(),
-            b"id" if !value.contains(&0) => self.event.id = Some(String::from_utf8_lossy(value).into_owned()),
+            b"event" => {
+                self.event.kind.clear();
+                self.event.kind.push_str(&String::from_utf8_lossy(value));
+            }
+            b"id" if !value.contains(&0) => self.event.id = Some(EventId::of(&String::from_utf8_lossy(value))),
             // Comments, and fields that mean nothing here.
             _ => {}
         }
-        Ok(None)
+        Ok(false)
     }
 
     fn check(&self, size: usize) -> Result<()> {
@@ -150,7 +206,7 @@ mod tests {
     const MOST: usize = 1_000;
 
     fn event(id: Option<&str>, kind: &str, data: &str) -> RawEvent {
-        RawEvent { id: id.map(str::to_owned), kind: kind.to_owned(), data: data.to_owned() }
+        RawEvent { id: id.map(EventId::of), kind: kind.to_owned(), data: data.to_owned() }
     }
 
     fn parsed<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<RawEvent> {
@@ -158,8 +214,8 @@ mod tests {
         let mut events = Vec::new();
         for chunk in chunks {
             parser.push(chunk);
-            while let Some(event) = parser.next().expect("no event is too large") {
-                events.push(event);
+            while parser.advance().expect("no event is too large") {
+                events.push(parser.event().clone());
             }
         }
         events
@@ -195,7 +251,7 @@ mod tests {
             let error = stream.as_bytes().chunks(100).find_map(|chunk| {
                 parser.push(chunk);
                 kept = kept.max(parser.buffer.len());
-                parser.next().err()
+                parser.advance().err()
             });
             assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::Decode));
             assert!(kept <= MOST + 200);
@@ -204,10 +260,19 @@ mod tests {
         let mut parser = Parser::new(MOST);
         for _ in 0..10_000 {
             parser.push(b": still here, waiting\n\ndata: x\n\n");
-            assert_eq!(parser.next().expect("small"), Some(event(None, "", "x")));
-            assert_eq!(parser.next().expect("small"), None);
+            assert!(parser.advance().expect("small"));
+            assert_eq!(*parser.event(), event(None, "", "x"));
+            assert!(!parser.advance().expect("small"));
         }
         assert!(parser.buffer.capacity() < 4 * MOST);
+    }
+
+    #[test]
+    fn ids_are_numbers_or_names() {
+        let id = EventId::of;
+        assert!(id("10").is_after(&id("9")) && !id("9").is_after(&id("9")) && !id("8").is_after(&id("9")));
+        assert!(id("b").is_after(&id("a")) && id("a").is_after(&id("b")) && !id("a").is_after(&id("a")));
+        assert_eq!((id("7").to_string(), id("x-7").to_string()), ("7".to_owned(), "x-7".to_owned()));
     }
 
     /// Pieces that streams are made of, the awkward ones included.

@@ -10,6 +10,7 @@ mod trace_context;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use reqwest::{
     Response, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT},
@@ -132,11 +133,11 @@ impl Transport {
     }
 
     /// One attempt, its whole reply included.
-    async fn whole(&self, call: &Call, request: &Request, attempt: u32) -> Result<(Vec<u8>, reply::Facts)> {
+    async fn whole(&self, call: &Call, request: &Request, attempt: u32) -> Result<(Bytes, reply::Facts)> {
         let start = Instant::now();
         let work = async {
-            let response = self.sent(call, request, attempt, "application/json").await?;
-            let facts = reply::Facts::of(&response);
+            let mut response = self.sent(call, request, attempt, "application/json").await?;
+            let facts = reply::Facts::of(&mut response);
             let body = reply::read(response, self.settings.max_reply_bytes, &facts).await?;
             Ok((body, facts))
         };
@@ -150,8 +151,8 @@ impl Transport {
     async fn opened(&self, call: &Call, request: &Request, attempt: u32) -> Result<Response> {
         let start = Instant::now();
         let work = async {
-            let response = self.sent(call, request, attempt, "text/event-stream").await?;
-            let facts = reply::Facts::of(&response);
+            let mut response = self.sent(call, request, attempt, "text/event-stream").await?;
+            let facts = reply::Facts::of(&mut response);
             if facts.is_event_stream() {
                 self.log_reply(request, attempt, start, &facts, None);
                 return Ok(response);
@@ -172,8 +173,8 @@ impl Transport {
             .http
             .request(request.method.clone(), url)
             .header(AUTHORIZATION, self.authorization.clone())
-            .header(USER_AGENT, AGENT)
-            .header(ACCEPT, accept)
+            .header(USER_AGENT, HeaderValue::from_static(AGENT))
+            .header(ACCEPT, HeaderValue::from_static(accept))
             .header("traceparent", call.trace.header());
         for (name, value) in request.headers(call)? {
             outgoing = outgoing.header(name, value);
@@ -189,9 +190,10 @@ impl Transport {
             return;
         }
         let payload = body.filter(|_| self.settings.log_payloads).map(String::from_utf8_lossy);
+        let request_id = facts.request_id();
         let happened = LogEvent {
             status: Some(facts.status),
-            request_id: facts.request_id.as_deref(),
+            request_id: request_id.as_deref(),
             elapsed: Some(start.elapsed()),
             payload: payload.as_deref(),
             ..event(LogPhase::Response)

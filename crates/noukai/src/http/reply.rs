@@ -1,7 +1,8 @@
 //! Replies: read within bounds, told apart, turned into values or errors that say what came.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
+use bytes::Bytes;
 use reqwest::{
     Response,
     header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER},
@@ -17,24 +18,30 @@ const SHOWN: usize = 200;
 /// What a reply says of itself.
 pub struct Facts {
     pub status: u16,
-    pub request_id: Option<String>,
-    content_type: String,
-    retry_after: Option<Duration>,
-    location: Option<String>,
+    headers: HeaderMap,
 }
 
 impl Facts {
-    pub fn of(response: &Response) -> Self {
-        let headers = response.headers();
-        Self {
-            status: response.status().as_u16(),
-            request_id: text(headers, "x-request-id"),
-            content_type: text(headers, CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase(),
-            retry_after: text(headers, RETRY_AFTER.as_str())
-                .and_then(|text| text.trim().parse::<f64>().ok())
-                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-            location: text(headers, LOCATION.as_str()),
-        }
+    /// Takes the headers, which nobody else needs.
+    pub fn of(response: &mut Response) -> Self {
+        Self { status: response.status().as_u16(), headers: std::mem::take(response.headers_mut()) }
+    }
+
+    pub fn request_id(&self) -> Option<String> {
+        self.text("x-request-id").map(Cow::into_owned)
+    }
+
+    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        Some(String::from_utf8_lossy(self.headers.get(name)?.as_bytes()))
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.text(RETRY_AFTER.as_str())?.trim().parse().ok()?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    fn content_type(&self) -> Cow<'_, str> {
+        self.text(CONTENT_TYPE.as_str()).unwrap_or_default()
     }
 
     const fn is_success(&self) -> bool {
@@ -43,15 +50,18 @@ impl Facts {
 
     /// Whether it is a reply with a stream of events.
     pub fn is_event_stream(&self) -> bool {
-        self.is_success() && self.content_type.starts_with("text/event-stream")
+        const KIND: &str = "text/event-stream";
+        self.is_success() && self.content_type().get(..KIND.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(KIND))
     }
 
     fn is_json(&self) -> bool {
-        self.content_type.contains("json")
+        let kind = self.content_type();
+        kind == "application/json" || kind.to_ascii_lowercase().contains("json")
     }
 
     fn came(&self, body: &[u8]) -> String {
-        let kind = if self.content_type.is_empty() { "no content type" } else { &self.content_type };
+        let kind = self.content_type();
+        let kind = if kind.is_empty() { "no content type" } else { kind.as_ref() };
         let text = String::from_utf8_lossy(body);
         let shown: String = text.chars().take(SHOWN).collect();
         let more = if text.chars().nth(SHOWN).is_some() { "..." } else { "" };
@@ -59,23 +69,27 @@ impl Facts {
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    Some(String::from_utf8_lossy(headers.get(name)?.as_bytes()).into_owned())
-}
-
-/// The whole body, unless it is too large.
-pub async fn read(mut response: Response, most: usize, facts: &Facts) -> Result<Vec<u8>> {
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-    let mut body = Vec::with_capacity(announced.min(most).min(1 << 20));
+/// The whole body, unless it is too large. Most come in one piece, which is not copied.
+pub async fn read(mut response: Response, most: usize, facts: &Facts) -> Result<Bytes> {
+    let (mut first, mut rest) = (Bytes::new(), Vec::new());
     loop {
         let chunk = response.chunk().await;
-        match chunk.map_err(|error| broken("the server", error).with_request_id(facts.request_id.clone()))? {
-            None => return Ok(body),
+        let chunk = chunk.map_err(|error| broken("the server", error).with_request_id(facts.request_id()))?;
+        let body: &[u8] = if rest.is_empty() { &first } else { &rest };
+        match chunk {
+            None if rest.is_empty() => return Ok(first),
+            None => return Ok(rest.into()),
             Some(chunk) if body.len() + chunk.len() > most => {
-                let message = format!("the reply is larger than {most} bytes; it began {}", facts.came(&body));
+                let message = format!("the reply is larger than {most} bytes; it began {}", facts.came(body));
                 return Err(of_reply(ErrorKind::Decode, message, facts));
             }
-            Some(chunk) => body.extend_from_slice(&chunk),
+            Some(chunk) if body.is_empty() => first = chunk,
+            Some(chunk) => {
+                if rest.is_empty() {
+                    rest.extend_from_slice(&first);
+                }
+                rest.extend_from_slice(&chunk);
+            }
         }
     }
 }
@@ -112,7 +126,7 @@ fn refusal(body: &[u8], facts: &Facts) -> Error {
     let detail = json.as_ref().and_then(|json| json.get("detail"));
     let field = |name: &str| detail.and_then(|detail| detail.get(name)).and_then(Value::as_str);
     let said = field("message").or_else(|| detail.and_then(Value::as_str)).filter(|said| !said.is_empty());
-    let message = match (said, &facts.location) {
+    let message = match (said, facts.text(LOCATION.as_str())) {
         (Some(said), _) => said.to_owned(),
         (None, Some(to)) => format!("the server sends on to {to}; set that as the base URL if you trust it"),
         (None, None) => format!("the server answered {}", facts.came(body)),
@@ -120,12 +134,12 @@ fn refusal(body: &[u8], facts: &Facts) -> Error {
     of_reply(ErrorKind::of_status(facts.status), message, facts)
         .with_code(field("code"))
         .with_execution_id(field("executionId"))
-        .with_retry_after(facts.retry_after)
+        .with_retry_after(facts.retry_after())
         .with_body(&String::from_utf8_lossy(body))
 }
 
 fn of_reply(kind: ErrorKind, message: String, facts: &Facts) -> Error {
-    Error::new(kind, message).with_status(facts.status).with_request_id(facts.request_id.clone())
+    Error::new(kind, message).with_status(facts.status).with_request_id(facts.request_id())
 }
 
 /// No reply, or one that broke off.

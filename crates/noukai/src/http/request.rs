@@ -50,8 +50,8 @@ impl Request {
         })
     }
 
-    pub fn after_event(self, id: Option<&str>) -> Self {
-        Self { last_event_id: id.map(str::to_owned), ..self }
+    pub fn after_event(self, id: Option<String>) -> Self {
+        Self { last_event_id: id, ..self }
     }
 
     /// The headers that differ from request to request.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
-use crate::Error;
+use crate::{Error, random::random};
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
@@ -31,7 +29,7 @@ pub fn backoff(attempt: u32) -> Duration {
 
 /// By chance between nothing and `most`.
 fn jitter(most: Duration) -> Duration {
-    let share = Uuid::new_v4().as_bytes()[0];
+    let share = random().to_le_bytes()[0];
     most * u32::from(share) / u32::from(u8::MAX)
 }
 

@@ -1,6 +1,6 @@
 //! `traceparent` (W3C Trace Context): one trace per call, a parent id per request.
 
-use uuid::Uuid;
+use crate::random::random;
 
 /// To which trace the requests of a call belong.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +14,8 @@ pub(crate) struct TraceContext {
 impl TraceContext {
     /// A trace nobody records on this side.
     pub fn fresh() -> Self {
-        Self { trace_id: Uuid::new_v4().as_u128(), span_id: None, is_sampled: false }
+        let trace_id = (u128::from(random()) << 64) | u128::from(random()).max(1);
+        Self { trace_id, span_id: None, is_sampled: false }
     }
 
     /// The trace of a span.
@@ -25,10 +26,7 @@ impl TraceContext {
 
     /// The header's value: `00-{trace}-{parent}-{flags}`.
     pub fn header(self) -> String {
-        let parent = self.span_id.unwrap_or_else(|| {
-            let (high, low) = Uuid::new_v4().as_u64_pair();
-            (high ^ low).max(1)
-        });
+        let parent = self.span_id.unwrap_or_else(|| random().max(1));
         format!("00-{:032x}-{parent:016x}-{:02x}", self.trace_id, u8::from(self.is_sampled))
     }
 }

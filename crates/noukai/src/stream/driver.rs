@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::{
     cursor::{Answers, Shared},
     follow::{Breaks, Follower, Seen, cut},
-    source::Source,
+    source::{Source, Told},
 };
 use crate::{
     Error, Flow, Result, StreamEvent, ToolCallsRequired,
     http::{Call, Request},
     options::{Keys, Options},
     span::CallSpan,
-    sse::RawEvent,
+    sse::EventId,
     tools::{Handler, Pause},
 };
 
@@ -140,14 +140,14 @@ impl Driver {
     /// The next new event of the call, over all breaks.
     async fn read(&mut self) -> Result<StreamEvent> {
         loop {
-            let (raw, event) = match self.raw().await {
-                Ok(found) => found,
+            let Told { id, event } = match self.raw().await {
+                Ok(told) => told,
                 Err(error) => {
                     self.mend(error).await?;
                     continue;
                 }
             };
-            if self.is_old(&raw) {
+            if !self.is_new(id.as_ref()) {
                 continue;
             }
             if self.lacks_contents(&event) {
@@ -155,12 +155,12 @@ impl Driver {
                 self.repeat();
                 continue;
             }
-            self.accept(&raw);
+            self.accept(id);
             return Ok(event);
         }
     }
 
-    async fn raw(&mut self) -> Result<(RawEvent, StreamEvent)> {
+    async fn raw(&mut self) -> Result<Told> {
         let (transport, call) = (self.flow.client().transport(), &self.call);
         let Some(current) = &mut self.current else { return Err(cut()) };
         if let From::Nowhere = current.source {
@@ -169,11 +169,7 @@ impl Driver {
         }
         match &mut current.source {
             From::Trace(follower) => follower.next().await,
-            From::Reply(source) => {
-                let raw = source.next(transport, call).await?.ok_or_else(cut)?;
-                let event = StreamEvent::read(&raw)?;
-                Ok((raw, event))
-            }
+            From::Reply(source) => source.next(transport, call).await?.ok_or_else(cut),
             From::Nowhere => Err(cut()),
         }
     }
@@ -188,7 +184,7 @@ impl Driver {
         }
         self.breaks.wait(self.flow.client(), &self.call, &current.request, error).await?;
         let run = self.cursor.lock().execution_id.clone();
-        match run.filter(|_| current.is_known && !current.is_repeated && self.seen.last.is_some()) {
+        match run.filter(|_| current.is_known && !current.is_repeated && self.seen.last().is_some()) {
             Some(id) => {
                 let path = self.flow.run(id).path("/trace/stream")?;
                 let follower = Follower::new(self.flow.client().clone(), self.call.clone(), path, self.seen.clone());
@@ -206,12 +202,10 @@ impl Driver {
         }
     }
 
-    /// Whether the event was seen before the stream broke.
-    fn is_old(&self, raw: &RawEvent) -> bool {
-        match (&self.current, &raw.id) {
-            (Some(current), None) => current.is_repeated,
-            _ => !self.seen.clone().take(raw),
-        }
+    /// Whether the event was not seen before the stream broke.
+    fn is_new(&self, id: Option<&EventId>) -> bool {
+        let is_repeated = self.current.as_ref().is_some_and(|current| current.is_repeated);
+        (id.is_some() || !is_repeated) && self.seen.is_new(id)
     }
 
     /// Whether an event from the trace came without what the call's own reply would have had.
@@ -226,13 +220,13 @@ impl Driver {
             }
     }
 
-    fn accept(&mut self, raw: &RawEvent) {
-        self.seen.take(raw);
-        self.breaks.heal();
+    fn accept(&mut self, id: Option<EventId>) {
         if let Some(current) = &mut self.current {
             current.is_known = true;
-            current.is_repeated &= raw.id.is_none();
+            current.is_repeated &= id.is_none();
         }
+        self.seen.take(id);
+        self.breaks.heal();
     }
 
     /// Moves the cursor; gives the event where the caller is to see it.

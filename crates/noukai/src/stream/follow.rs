@@ -4,11 +4,14 @@ use std::collections::VecDeque;
 
 use futures_util::stream;
 
-use super::{LiveTrace, source::Source};
+use super::{
+    LiveTrace,
+    source::{Source, Told},
+};
 use crate::{
     Error, ErrorKind, LogEvent, LogPhase, Noukai, Result, StreamEvent,
     http::{self, Call, Request},
-    sse::RawEvent,
+    sse::EventId,
 };
 
 /// How often a stream is taken up again without anything new.
@@ -45,23 +48,27 @@ pub(super) fn cut() -> Error {
 
 /// Which events were seen, by the ids the server numbers them with.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
-    pub last: Option<String>,
-}
+pub(super) struct Seen(Option<EventId>);
 
 impl Seen {
-    /// Whether the event is new; it is seen then. Events without an id are never stored, and told apart by nothing.
-    pub fn take(&mut self, event: &RawEvent) -> bool {
-        let Some(id) = &event.id else { return true };
-        let number = |id: &String| id.parse::<u64>().ok();
-        let is_new = match (number(id), self.last.as_ref().and_then(number)) {
-            (Some(id), Some(last)) => id > last,
-            _ => self.last.as_ref() != Some(id),
-        };
-        if is_new {
-            self.last = Some(id.clone());
+    /// Whether an event is new. Those without an id are never stored, and told apart by nothing.
+    pub fn is_new(&self, id: Option<&EventId>) -> bool {
+        match (id, &self.0) {
+            (Some(id), Some(last)) => id.is_after(last),
+            _ => true,
         }
-        is_new
+    }
+
+    /// An event was taken.
+    pub fn take(&mut self, id: Option<EventId>) {
+        if id.is_some() {
+            self.0 = id;
+        }
+    }
+
+    /// The last one, as a request names it.
+    pub fn last(&self) -> Option<String> {
+        self.0.as_ref().map(ToString::to_string)
     }
 }
 
@@ -81,14 +88,14 @@ impl Follower {
     }
 
     /// The next event that was not seen yet.
-    pub async fn next(&mut self) -> Result<(RawEvent, StreamEvent)> {
+    pub async fn next(&mut self) -> Result<Told> {
         loop {
-            let request = Request::get(self.path.clone()).after_event(self.seen.last.as_deref());
-            let error = match self.read(&request).await {
-                Ok(Some(raw)) => {
-                    if self.seen.take(&raw) {
+            let error = match self.read().await {
+                Ok(Some(told)) => {
+                    if self.seen.is_new(told.id.as_ref()) {
+                        self.seen.take(told.id.clone());
                         self.breaks.heal();
-                        return Ok((raw.clone(), StreamEvent::read(&raw)?));
+                        return Ok(told);
                     }
                     continue;
                 }
@@ -96,20 +103,24 @@ impl Follower {
                 Err(error) => error,
             };
             self.source = None;
-            self.breaks.wait(&self.client, &self.call, &request, error).await?;
+            self.breaks.wait(&self.client, &self.call, &self.request(), error).await?;
         }
     }
 
-    async fn read(&mut self, request: &Request) -> Result<Option<RawEvent>> {
+    fn request(&self) -> Request {
+        Request::get(self.path.clone()).after_event(self.seen.last())
+    }
+
+    async fn read(&mut self) -> Result<Option<Told>> {
         let transport = self.client.transport();
-        let source = match &mut self.source {
-            Some(source) => source,
-            None => {
-                let response = transport.open(&self.call, request).await?;
-                self.source.insert(Source::new(response, transport.max_reply_bytes()))
-            }
-        };
-        source.next(transport, &self.call).await
+        if self.source.is_none() {
+            let response = transport.open(&self.call, &self.request()).await?;
+            self.source = Some(Source::new(response, transport.max_reply_bytes()));
+        }
+        match &mut self.source {
+            Some(source) => source.next(transport, &self.call).await,
+            None => Ok(None),
+        }
     }
 }
 
@@ -123,7 +134,7 @@ pub(crate) fn live(client: Noukai, path: Result<String>) -> LiveTrace {
             Ok(follower) => follower,
             Err(error) => return Some((Err(error), states)),
         };
-        let event = follower.next().await.map(|(_, event)| event);
+        let event = follower.next().await.map(|told| told.event);
         if event.as_ref().is_ok_and(|event| !matches!(event, StreamEvent::FlowCompleted(_))) {
             states.push_back(Ok(follower));
         }

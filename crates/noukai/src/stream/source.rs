@@ -5,10 +5,16 @@ use std::time::Duration;
 use reqwest::Response;
 
 use crate::{
-    Result,
+    Result, StreamEvent,
     http::{Call, Transport, broken, in_time},
-    sse::{Parser, RawEvent},
+    sse::{EventId, Parser},
 };
+
+/// An event, and the id it was told with.
+pub(super) struct Told {
+    pub id: Option<EventId>,
+    pub event: StreamEvent,
+}
 
 /// Reads events from a response.
 pub(super) struct Source {
@@ -21,11 +27,12 @@ impl Source {
         Self { response, parser: Parser::new(most) }
     }
 
-    /// The next event; `None` where the response ends.
-    pub async fn next(&mut self, transport: &Transport, call: &Call) -> Result<Option<RawEvent>> {
+    /// The next event and its id; `None` where the response ends.
+    pub async fn next(&mut self, transport: &Transport, call: &Call) -> Result<Option<Told>> {
         loop {
-            if let Some(event) = self.parser.next()? {
-                return Ok(Some(event));
+            if self.parser.advance()? {
+                let raw = self.parser.event();
+                return Ok(Some(Told { id: raw.id.clone(), event: StreamEvent::read(raw)? }));
             }
             let more = transport.cancellable(call, self.more(transport, call.timeout)).await?;
             if !more {
