@@ -8,12 +8,15 @@ mod retry;
 mod tls;
 mod trace_context;
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use reqwest::{
     Response, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT},
 };
 use serde::de::DeserializeOwned;
 
@@ -24,6 +27,7 @@ pub(crate) use self::{
 use crate::{CancelToken, Error, ErrorKind, LogEvent, LogPhase, Result, key::ApiKey, log::Logger, span::Tracing};
 
 const AGENT: &str = concat!("noukai-rust/", env!("CARGO_PKG_VERSION"));
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What a transport is made of.
@@ -84,10 +88,12 @@ impl Transport {
 
     /// Ends the work with the call's or the client's token.
     pub async fn cancellable<T>(&self, call: &Call, work: impl Future<Output = Result<T>>) -> Result<T> {
+        // In place: what it holds is large, and each wrapper would move it.
+        let mut work = pin!(work);
         let work = async {
             match &call.cancel {
-                Some(token) => token.run(work).await,
-                None => Some(work.await),
+                Some(token) => token.run(work.as_mut()).await,
+                None => Some(work.as_mut().await),
             }
         };
         let done = self.settings.cancel.run(work).await.flatten();
@@ -141,7 +147,7 @@ impl Transport {
             let body = reply::read(response, self.settings.max_reply_bytes, &facts).await?;
             Ok((body, facts))
         };
-        let (body, facts) = in_time(call.timeout, work).await?;
+        let (body, facts) = in_time(call.timeout, pin!(work)).await?;
         self.log_reply(request, attempt, start, &facts, Some(&body));
         reply::checked(&body, &facts)?;
         Ok((body, facts))
@@ -161,21 +167,20 @@ impl Transport {
             self.log_reply(request, attempt, start, &facts, Some(&body));
             Err(reply::no_stream(&body, &facts))
         };
-        in_time(call.timeout, work).await
+        in_time(call.timeout, pin!(work)).await
     }
 
     async fn sent(&self, call: &Call, request: &Request, attempt: u32, accept: &'static str) -> Result<Response> {
-        let url = format!("{}{}", self.base, request.path);
         let payload = request.body.as_ref().filter(|_| self.settings.log_payloads);
         let payload = payload.map(|body| String::from_utf8_lossy(body));
         self.log(request, attempt, LogEvent { payload: payload.as_deref(), ..event(LogPhase::Request) });
         let mut outgoing = self
             .http
-            .request(request.method.clone(), url)
+            .request(request.method.clone(), self.url(&request.path))
             .header(AUTHORIZATION, self.authorization.clone())
             .header(USER_AGENT, HeaderValue::from_static(AGENT))
             .header(ACCEPT, HeaderValue::from_static(accept))
-            .header("traceparent", call.trace.header());
+            .header(TRACEPARENT, call.trace.header());
         for (name, value) in request.headers(call)? {
             outgoing = outgoing.header(name, value);
         }
@@ -183,6 +188,15 @@ impl Transport {
             outgoing = outgoing.header(CONTENT_TYPE, JSON).body(body.clone());
         }
         outgoing.send().await.map_err(|error| reply::broken(&self.base, error))
+    }
+
+    /// The address of what is below the base URL, which need not be taken apart for each request.
+    fn url(&self, path: &str) -> Url {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        let mut url = self.settings.base.clone();
+        url.set_path(&format!("{}{path}", self.settings.base.path().trim_end_matches('/')));
+        url.set_query(query);
+        url
     }
 
     fn log_reply(&self, request: &Request, attempt: u32, start: Instant, facts: &reply::Facts, body: Option<&[u8]>) {

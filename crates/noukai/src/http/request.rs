@@ -3,11 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Method, header::HeaderValue};
+use reqwest::{
+    Method,
+    header::{HeaderName, HeaderValue},
+};
 use serde::Serialize;
 
 use super::TraceContext;
 use crate::{CancelToken, Error, Result};
+
+const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What all requests of one call share.
 #[derive(Debug, Clone)]
@@ -55,22 +62,20 @@ impl Request {
     }
 
     /// The headers that differ from request to request.
-    pub fn headers(&self, call: &Call) -> Result<Vec<(&'static str, HeaderValue)>> {
+    pub fn headers(&self, call: &Call) -> Result<Vec<(HeaderName, HeaderValue)>> {
         let session_id = self.body.as_ref().and(call.session_id.as_deref());
         let wanted = [
-            ("x-session-id", session_id),
-            ("idempotency-key", self.idempotency_key.as_deref()),
-            ("last-event-id", self.last_event_id.as_deref()),
+            (SESSION_ID, session_id),
+            (IDEMPOTENCY_KEY, self.idempotency_key.as_deref()),
+            (LAST_EVENT_ID, self.last_event_id.as_deref()),
         ];
         wanted
             .into_iter()
             .filter_map(|(name, text)| Some((name, text?)))
             .map(|(name, text)| {
-                let value = HeaderValue::from_bytes(text.as_bytes());
-                Ok((
-                    name,
-                    value.map_err(|_| Error::invalid(format!("the value of `{name}` cannot stand in a header")))?,
-                ))
+                let refused = |_| Error::invalid(format!("the value of `{name}` cannot stand in a header"));
+                let value = HeaderValue::from_bytes(text.as_bytes()).map_err(refused)?;
+                Ok((name, value))
             })
             .collect()
     }
