@@ -9,6 +9,7 @@ mod start;
 mod streams;
 mod throughput;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +45,12 @@ pub struct Options {
     /// Measure this part alone.
     #[arg(long, value_name = "PART")]
     only: Option<Part>,
+    /// Measure another noukai binary, too, in turns with the first: what did a change to the server cost or save?
+    #[arg(long, value_name = "FILE")]
+    beside: Option<PathBuf>,
+    /// Numbers of connections in place of the usual ones, such as `16,64`.
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    connections: Vec<usize>,
     /// Also write the tables to FILE; where FILE has the two markers, only what stands between them.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -52,6 +59,8 @@ pub struct Options {
 /// A part of the benchmark with a place of its own in the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Part {
+    /// The calls of the main benchmark: throughput and times, without starts, memory and runs in flight.
+    Calls,
     /// SQLite beside PostgreSQL with one node and with two: calls and jobs.
     Postgres,
     /// The Rust client beside a bare HTTP client that makes the same calls.
@@ -61,8 +70,9 @@ pub enum Part {
 }
 
 /// How long and how often.
+#[derive(Clone)]
 pub struct Effort {
-    connections: &'static [usize],
+    connections: Cow<'static, [usize]>,
     rounds: usize,
     warm_up: Duration,
     counted: Duration,
@@ -76,7 +86,7 @@ pub struct Effort {
 }
 
 const FULL: Effort = Effort {
-    connections: &[1, 16, 64, 256],
+    connections: Cow::Borrowed(&[1, 16, 64, 256]),
     rounds: 5,
     warm_up: Duration::from_millis(1_000),
     counted: Duration::from_millis(4_000),
@@ -90,7 +100,7 @@ const FULL: Effort = Effort {
 };
 
 const QUICK: Effort = Effort {
-    connections: &[1, 16, 64],
+    connections: Cow::Borrowed(&[1, 16, 64]),
     rounds: 1,
     warm_up: Duration::from_millis(300),
     counted: Duration::from_millis(1_000),
@@ -103,10 +113,20 @@ const QUICK: Effort = Effort {
     queued: 2_000,
 };
 
+impl Effort {
+    fn of(options: &Options) -> Self {
+        let usual = if options.quick { QUICK } else { FULL };
+        if options.connections.is_empty() {
+            return usual;
+        }
+        Self { connections: Cow::Owned(options.connections.clone()), ..usual }
+    }
+}
+
 /// Measures everything, prints the report and writes it where that was asked for.
 pub async fn run(options: &Options) -> Result<()> {
     raise_file_limit()?;
-    let effort = if options.quick { &QUICK } else { &FULL };
+    let effort = &Effort::of(options);
     let installation =
         Installation { binary: options.noukai.clone(), flows: options.flows.clone(), scratch: options.scratch.clone() };
     let mut report = Report::default();
@@ -122,6 +142,10 @@ pub async fn run(options: &Options) -> Result<()> {
     } else if options.only == Some(Part::Postgres) {
         let pair = Pair::start(Duration::ZERO)?;
         postgres::measure(&installation, &pair, effort, &mut report).await?;
+    } else if options.only == Some(Part::Calls) || options.beside.is_some() {
+        let beside = options.beside.clone().map(|binary| Installation { binary, ..installation.clone() });
+        let pair = Pair::start(Duration::ZERO)?;
+        measure_calls(&installation, beside.as_ref(), &pair, effort, &mut report).await?;
     } else if options.only == Some(Part::Client) {
         client::measure(effort, &mut report)?;
     } else if options.only == Some(Part::Streams) {
@@ -134,6 +158,7 @@ pub async fn run(options: &Options) -> Result<()> {
         Some(Part::Postgres) => "bench postgres",
         Some(Part::Client) => "bench client",
         Some(Part::Streams) => "bench streams",
+        Some(Part::Calls) => "bench calls",
         None => "bench",
     };
     options.out.as_deref().map_or(Ok(()), |path| report.write(path, part))
@@ -157,21 +182,38 @@ async fn measure_floor(effort: &Effort, report: &mut Report) -> Result<()> {
 
 async fn measure_server(installation: &Installation, effort: &Effort, report: &mut Report) -> Result<()> {
     let pair = Pair::start(Duration::ZERO)?;
-    let data = installation.fresh_data("throughput")?;
-    let server = installation.start(&data, &pair.provider()?)?;
-    let cases = [("Two model calls", "/floor", "two-block"), ("No model call", "/floor/echo", "two-block-echo")];
-    for (title, path, flow) in cases {
-        let subjects = [
-            Subject { name: "floor", pids: vec![pair.floor.pid()], target: pair.target(path)? },
-            Subject { name: "noukai", pids: vec![server.pid()], target: noukai::target(&server, flow)? },
-        ];
-        throughput::measure(title, &subjects, effort, report).await?;
-    }
-    drop(server);
+    measure_calls(installation, None, &pair, effort, report).await?;
     start::measure(installation, &pair.provider()?, effort, report)?;
     memory::measure(installation, &pair.provider()?, effort, report).await?;
     drop(pair);
     in_flight::measure(installation, effort, report).await
+}
+
+/// With another build `beside` it where there is one.
+async fn measure_calls(
+    installation: &Installation,
+    beside: Option<&Installation>,
+    pair: &Pair,
+    effort: &Effort,
+    report: &mut Report,
+) -> Result<()> {
+    let provider = pair.provider()?;
+    let server = installation.start(&installation.fresh_data("throughput")?, &provider)?;
+    let other = beside.map(|other| other.start(&other.fresh_data("beside")?, &provider)).transpose()?;
+    let cases = [("Two model calls", "/floor", "two-block"), ("No model call", "/floor/echo", "two-block-echo")];
+    for (title, path, flow) in cases {
+        let floor = Subject { name: "floor", pids: vec![pair.floor.pid()], target: pair.target(path)? };
+        let mut subjects = vec![floor, subject("noukai", &server, flow)?];
+        if let Some(other) = &other {
+            subjects.push(subject("beside", other, flow)?);
+        }
+        throughput::measure(title, &subjects, effort, report).await?;
+    }
+    Ok(())
+}
+
+fn subject(name: &'static str, server: &Child, flow: &str) -> Result<Subject> {
+    Ok(Subject { name, pids: vec![server.pid()], target: noukai::target(server, flow)? })
 }
 
 /// A provider and the floor over it.

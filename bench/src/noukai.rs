@@ -11,6 +11,7 @@ use noukai_testbed::{Child, without_settings};
 use crate::load::{Target, Wanted};
 
 /// Where the binary, its flows and its data are.
+#[derive(Clone)]
 pub struct Installation {
     /// The binary.
     pub binary: PathBuf,

@@ -21,9 +21,15 @@ pub struct Options {
     /// Measure the bare handlers alone; needs no noukai binary.
     #[arg(long)]
     floor_only: bool,
-    /// Measure this part alone: `postgres`, `client` or `streams`.
+    /// Measure this part alone: `calls`, `postgres`, `client` or `streams`.
     #[arg(long, value_name = "PART")]
     only: Option<String>,
+    /// Measure the calls of another noukai binary, too, in turns with this one.
+    #[arg(long, value_name = "FILE")]
+    beside: Option<PathBuf>,
+    /// Numbers of connections in place of the usual ones, such as `16,64`.
+    #[arg(long, value_name = "N,...")]
+    connections: Option<String>,
 }
 
 /// Builds in release and hands over.
@@ -43,6 +49,12 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     if let Some(part) = &options.only {
         command.args(["--only", part]);
+    }
+    if let Some(connections) = &options.connections {
+        command.args(["--connections", connections]);
+    }
+    if let Some(beside) = &options.beside {
+        command.arg("--beside").arg(std::path::absolute(beside)?);
     }
     if let Some(out) = &options.out {
         command.arg("--out").arg(std::path::absolute(out)?);

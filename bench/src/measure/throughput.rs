@@ -46,7 +46,7 @@ pub async fn measure(title: &str, subjects: &[Subject], effort: &Effort, report:
     }
     report.heading(title);
     let mut rows = Vec::new();
-    for &connections in effort.connections {
+    for &connections in effort.connections.iter() {
         output::note(&format!("{title}: {connections} connections"));
         let rounds = take_turns(subjects, connections, effort).await?;
         let mut floor = None;
