@@ -29,6 +29,13 @@ pub struct Options {
     at_once: usize,
 }
 
+impl Options {
+    /// What is run before each change is merged.
+    pub fn short(store: &str, at_once: usize) -> Self {
+        Self { kills: 60, seed: 1, store: store.to_owned(), only: Vec::new(), at_once }
+    }
+}
+
 /// Builds both and hands over.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let server = build_server(workspace)?;

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::workspace::Workspace;
-use crate::{openapi, output, process, tidy};
+use crate::{chaos, openapi, output, process, tidy};
 
 /// What `cargo xtask test` takes.
 #[derive(Args)]
@@ -36,6 +36,8 @@ enum Stage {
     Openapi,
     /// The published Python and Node clients against the binary, and compared with the Rust client.
     Conformance,
+    /// The short chaos run on SQLite: 60 kills, every failpoint, faults of store and model: cargo xtask chaos.
+    Chaos,
     /// Advisories, licences and sources of dependencies: cargo deny check.
     Deny,
 }
@@ -85,6 +87,7 @@ fn run_stage(workspace: &Workspace, stage: Stage) -> Outcome {
         Stage::Test => cargo(workspace, &["test", "--workspace", "--quiet"]),
         Stage::Openapi => openapi::run(workspace, &openapi::Options { check: true }),
         Stage::Conformance => conformance(workspace),
+        Stage::Chaos => chaos::run(workspace, &chaos::Options::short("sqlite", 2)),
         Stage::Deny => return deny(workspace),
     };
     result.into()
