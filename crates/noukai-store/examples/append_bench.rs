@@ -96,6 +96,7 @@ fn run(project: ProjectId) -> [RunWrite; 3] {
         change,
         events: vec![event(first), event(first + 1)],
         fence: None,
+        patient: false,
     };
     [
         write(1, Some(Box::new(NewRun { record: record.clone(), inputs: Some(inputs), job: None })), None),

@@ -143,6 +143,7 @@ fn job(project_id: ProjectId) -> RunWrite {
         change: None,
         events: Vec::new(),
         fence: None,
+        patient: false,
     }
 }
 
@@ -167,5 +168,6 @@ fn end(job: &ClaimedJob) -> RunWrite {
         change: Some(RunChange::Finished(Box::new(finish))),
         events: Vec::new(),
         fence: Some(job.lease.clone()),
+        patient: false,
     }
 }

@@ -30,6 +30,7 @@ impl Cancellation {
             change: Some(RunChange::Finished(Box::new(finish))),
             events: vec![event],
             fence: None,
+            patient: false,
         }
     }
 }

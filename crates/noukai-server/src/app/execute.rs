@@ -131,6 +131,7 @@ impl App {
             change: None,
             events,
             fence: None,
+            patient: false,
         };
         self.store().append(write).stored().await.map_err(|error| self.queue_refusal(error))?;
         Ok(accepted)

@@ -123,6 +123,8 @@ impl Recorder {
         if !always && held.events.is_empty() && held.create.is_none() {
             return None;
         }
+        // That a run begins is awaited by nobody, unless someone looks on.
+        let patient = !always && held.create.is_some() && !held.has_result && self.observer.is_none();
         let ticket = self.store.append(RunWrite {
             project_id: self.target.project_id,
             run_id: self.target.run_id,
@@ -130,6 +132,7 @@ impl Recorder {
             change: held.change.take(),
             events: std::mem::take(&mut held.events),
             fence: self.target.lease.clone(),
+            patient,
         });
         let stored = ticket.stored().map(|stored| stored.map_err(|error| sink_error(&error)));
         let done: WriteDone = stored.boxed().shared();

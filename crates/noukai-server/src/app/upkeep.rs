@@ -164,7 +164,8 @@ impl App {
             NewEvent { seq: run.last_seq, kind: record.kind(), payload: Stored::text(record), state: None }
         });
         let events = numbered.collect();
-        let write = RunWrite { project_id: run.project_id, run_id: run.id, create: None, change, events, fence };
+        let (project_id, run_id) = (run.project_id, run.id);
+        let write = RunWrite { project_id, run_id, create: None, change, events, fence, patient: false };
         Ok(self.store().append(write).stored().await?)
     }
 }

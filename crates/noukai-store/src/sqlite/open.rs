@@ -37,11 +37,10 @@ pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, 
     Ok(db)
 }
 
-/// Opens the file for reading.
+/// Opens the file for reading. Not mapped into memory: a file that grows would be mapped anew for every look-up, for
+/// milliseconds.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
-    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, -4_096).map_err(|error| fault(path, error))?;
-    db.pragma_update(None, "mmap_size", 64 << 20).map_err(|error| fault(path, error))?;
-    Ok(db)
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, -4_096).map_err(|error| fault(path, error))
 }
 
 /// Opens a file that is ours for reading; it may be in use.

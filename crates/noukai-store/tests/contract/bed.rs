@@ -56,7 +56,15 @@ pub fn record(project: ProjectId, id: RunId, trigger: TriggerType) -> RunRecord 
 
 /// A write that does nothing yet.
 pub fn write(project: ProjectId, run: RunId) -> RunWrite {
-    RunWrite { project_id: project, run_id: run, create: None, change: None, events: vec![], fence: None }
+    RunWrite {
+        project_id: project,
+        run_id: run,
+        create: None,
+        change: None,
+        events: vec![],
+        fence: None,
+        patient: false,
+    }
 }
 
 pub fn create(record: RunRecord) -> RunWrite {
