@@ -30,6 +30,22 @@ async fn python_faults_have_their_place_and_a_remedy() {
 }
 
 #[tokio::test]
+async fn javascript_faults_have_their_place_and_a_remedy() {
+    let body = "const x = eval('1')\nif (typeof process === 'undefined') { lable }\n\
+        const {a: b, ...rest} = new Function('x', 'return 1')(x)\nconst file = import('node:fs')\n\
+        return {a: x, b: [b, rest, file].map(one => one.eval), c: JSON.stringify(label), d: Math.max(1, NaN), [`${other}`]: console.log(this)}";
+    let expected = [
+        (1, 11, "`eval` is not available in a code block: text cannot be run as code"),
+        (2, 39, "`lable` is not defined: the block is called with initial, label"),
+        (3, 29, "`Function` is not available in a code block: text cannot be run as code"),
+        (4, 14, "`import` is not available: a code block imports nothing"),
+        (5, 107, "`other` is not defined: the block is called with initial, label"),
+    ];
+    let expected: Vec<_> = expected.map(|(line, column, message)| (line, column, message.to_owned())).into();
+    assert_eq!(problems(&javascript(&["label"], body)).await, expected);
+}
+
+#[tokio::test]
 async fn syntax_errors_have_their_line() {
     let found = problems(&python(&[], "x = 1\nif x\n    y = 2\nreturn {}")).await;
     assert_eq!((found.len(), found[0].0), (1, 2), "{found:?}");

@@ -3,15 +3,18 @@
 mod console;
 mod failure;
 mod memory;
+mod names;
 mod source;
 mod values;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Instant;
 
 use rquickjs::context::intrinsic::{Date, Eval, Json, MapSet, Promise, RegExp, RegExpCompiler, TypedArrays};
 use rquickjs::function::Args;
+use rquickjs::object::Filter;
 use rquickjs::{CatchResultExt as _, CaughtError, Context, Ctx, Function, Module, Runtime, WriteOptions};
 
 use super::cache::Cache;
@@ -39,15 +42,35 @@ pub struct JavaScript {
 
 /// The faults of a source.
 pub fn check(source: &Source<'_>) -> Vec<Problem> {
-    match source::refused_names(source) {
-        problems if problems.is_empty() => compile(source).err().map(|problem| vec![problem]).unwrap_or_default(),
-        problems => problems,
+    let reserved = source::refused_names(source);
+    if !reserved.is_empty() {
+        return reserved;
     }
+    match compile(source).and_then(|_| globals()) {
+        Ok(globals) => names::check(source, &globals),
+        Err(problem) => vec![problem],
+    }
+}
+
+/// Every name that a function finds around it.
+fn globals() -> Result<HashSet<String>, Problem> {
+    let failed = |_| broken("the engine did not start");
+    let memory = memory::Limited::new(COMPILING, &Rc::default());
+    let runtime = Runtime::new_with_alloc(memory).map_err(failed)?;
+    let context = Context::custom::<Around>(&runtime).map_err(failed)?;
+    context.with(|ctx| {
+        console::install(&ctx, &Rc::new(RefCell::new(Sink::new(0)))).map_err(failed)?;
+        let names = ctx.globals().own_keys::<String>(Filter::new().string());
+        names.collect::<rquickjs::Result<_>>().map_err(failed)
+    })
+}
+
+fn broken(message: &str) -> Problem {
+    Problem { line: 1, column: 1, message: message.to_owned() }
 }
 
 /// The function as bytecode.
 fn compile(source: &Source<'_>) -> Result<Vec<u8>, Problem> {
-    let broken = |message: &str| Problem { line: 1, column: 1, message: message.to_owned() };
     let memory = memory::Limited::new(COMPILING, &Rc::default());
     let runtime = Runtime::new_with_alloc(memory).map_err(|_| broken("the compiler did not start"))?;
     runtime.set_max_stack_size(STACK);
