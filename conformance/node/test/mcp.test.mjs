@@ -56,8 +56,8 @@ test("a flow is built, published and promoted by conversation, and run by a prog
     const { version_id } = await does(client, "publish_version", { flow_id, note: "first" });
     await does(client, "set_production_version", { flow_id, version_id });
   });
-  const result = await connect(holder).flow("built-by-node").execute("hello");
-  assert.deepEqual(result.output, { message: "Say hello" });
+  const result = await connect(holder).flow("built-by-node").execute({ message: "hello" });
+  assert.deepEqual(result.result, { message: "Say hello" });
 });
 
 test("an error is a result that says what to do", () =>

@@ -45,5 +45,22 @@ fn schema<T: JsonSchema>(contract: Contract) -> JsonObject {
     };
     schema.remove("title");
     schema.insert("type".to_owned(), "object".into());
+    schema.values_mut().for_each(drop_widths);
     schema
+}
+
+/// `uint32` and the like are no formats that clients know; some complain of each.
+fn drop_widths(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if matches!(object.get("type").and_then(Value::as_str), Some("integer" | "number"))
+                || object.get("type").is_some_and(Value::is_array)
+            {
+                object.remove("format");
+            }
+            object.values_mut().for_each(drop_widths);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_widths),
+        _ => {}
+    }
 }
