@@ -29,7 +29,10 @@ async fn main() {
     let calls = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(CALLS);
     let dir = tempfile::tempdir().expect("a directory");
     let overrides = Overrides { port: Some(0), data: Some(dir.path().to_owned()), ..Overrides::default() };
-    let server = Server::start(Config::load(None, overrides).expect("a configuration")).await.expect("a server");
+    let mut config = Config::load(None, overrides).expect("a configuration");
+    // This program is no worker that could run functions: started as one, it would start itself again and again.
+    config.code.enabled = false;
+    let server = Server::start(config).await.expect("a server");
     let bed = Bed::on(&server).await;
     for (what, write) in [("read a flow", false), ("change a block", true)] {
         let (mut api, mut mcp) = (Vec::with_capacity(calls), Vec::with_capacity(calls));
