@@ -5,6 +5,7 @@
 mod commands;
 mod error;
 mod flow_files;
+mod folder;
 mod input;
 mod local;
 mod logging;

@@ -38,6 +38,13 @@ pub struct Args {
     json: bool,
 }
 
+impl Args {
+    /// As if given that folder.
+    pub fn of_folder(folder: PathBuf, json: bool) -> Self {
+        Self { files: vec![folder], json }
+    }
+}
+
 /// Checks every file.
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let mut files = Vec::new();

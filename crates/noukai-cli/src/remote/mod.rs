@@ -1,5 +1,6 @@
 //! A server to call: which one, with which key, and the flows on it.
 
+mod api;
 mod call;
 mod failure;
 mod profiles;
@@ -9,6 +10,7 @@ use noukai::{Flow, Noukai, NoukaiBuilder};
 
 pub(crate) use self::call::apply;
 pub use self::{
+    api::Api,
     call::{CallArgs, read_parameter},
     failure::{EXIT_CODES, call_failed},
     profiles::{Profile, Profiles},
@@ -65,6 +67,35 @@ impl Remote {
         let target = self.target()?;
         let client = builder.base_url(target.server).api_key(target.key).build().map_err(call_failed)?;
         Ok(Connection { client, home: target.home })
+    }
+
+    /// The management API of that server; of the one that a folder names where nothing else does.
+    ///
+    /// # Errors
+    /// As [`Remote::connect`]; a key from the environment for a server that only the folder names.
+    pub fn api(&self, folder: Option<&str>) -> Result<Api, CliError> {
+        let target = match folder.filter(|_| !self.is_given() && variable("NOUKAI_BASE_URL").is_none()) {
+            Some(server) => Self::target_of_folder(&base_url(server)?)?,
+            None => self.target()?,
+        };
+        Api::new(&target.server, &target.key)
+    }
+
+    /// A folder may come from anywhere, so that a key goes to the server it names only where it was stored for that one,
+    /// or where that is this machine.
+    fn target_of_folder(server: &str) -> Result<Target, CliError> {
+        if let Some(profile) = Profiles::load()?.for_server(server) {
+            return Ok(Target::of(profile));
+        }
+        match variable("NOUKAI_API_KEY") {
+            Some(key) if api::is_loopback(server) => Ok(Target { server: server.to_owned(), key, home: None }),
+            Some(_) => {
+                let message = format!("only noukai.yaml names {server}, so that NOUKAI_API_KEY is not sent there");
+                Err(CliError::usage(message)
+                    .with_hint("set NOUKAI_BASE_URL too, or store a key with `noukai login --server`"))
+            }
+            None => Err(no_key_for(server)),
+        }
     }
 
     fn target(&self) -> Result<Target, CliError> {

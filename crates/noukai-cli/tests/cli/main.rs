@@ -7,6 +7,7 @@ mod code;
 mod commands;
 mod demo;
 mod dev;
+mod flow;
 mod model;
 mod models;
 mod nodes;
