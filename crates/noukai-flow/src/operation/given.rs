@@ -1,6 +1,9 @@
 //! Which fields are there before a step, as far as a draft says so. Nothing is said where it cannot be known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -8,7 +11,7 @@ use super::nodes;
 use crate::{schema::short, scope::variable};
 
 /// Fields an output has, each with its schema; `None`: any.
-type Known = Option<BTreeMap<String, Value>>;
+type Known = Option<Arc<BTreeMap<String, Value>>>;
 
 /// What a step can name.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +46,8 @@ impl Given {
             (None, Some(None)) => return None,
             (None, None) if matches!(name, "initial" | "previous_output" | "message") => return None,
             (None, None) => {
-                let initial = self.initial.iter().flat_map(BTreeMap::keys).map(|name| format!("initial.{name}"));
+                let initial =
+                    self.initial.iter().flat_map(|fields| fields.keys()).map(|name| format!("initial.{name}"));
                 let known: BTreeSet<String> = fields
                     .keys()
                     .chain(self.steps.keys())
@@ -94,6 +98,9 @@ impl Walk<'_> {
     fn sequence(&mut self, nodes: &[Value], input: Known) -> Known {
         let mut known = input;
         for node in nodes {
+            if self.found.is_some() {
+                return None;
+            }
             known = self.node(node, known);
             self.seen(node, &known);
         }
@@ -112,7 +119,7 @@ impl Walk<'_> {
         match nodes::kind(node) {
             Some("llm") => match node.pointer("/llm/output") {
                 Some(schema) => output(schema),
-                None => Some([("message".to_owned(), serde_json::json!({"type": "string"}))].into()),
+                None => Some(Arc::new([("message".to_owned(), serde_json::json!({"type": "string"}))].into())),
             },
             Some("code") => output(node.pointer("/code/output")?),
             Some("passthrough") => input,
@@ -125,17 +132,20 @@ impl Walk<'_> {
     }
 
     fn parallel(&mut self, children: &[Value], input: &Known) -> Known {
-        let mut all = Some(BTreeMap::new());
         let outputs: Vec<Known> = children.iter().map(|child| self.node(child, input.clone())).collect();
+        let mut all = BTreeMap::new();
+        let mut certain = true;
         for (child, known) in children.iter().zip(outputs) {
             self.seen(child, &known);
-            all = all.zip(known).map(|(mut all, known)| {
-                all.extend(nodes::id(child).map(|id| (id.to_owned(), object_schema(&known))));
-                all.extend(known);
-                all
-            });
+            match known {
+                Some(known) => {
+                    all.extend(nodes::id(child).map(|id| (id.to_owned(), object_schema(&known))));
+                    all.extend(known.iter().map(|(name, schema)| (name.clone(), schema.clone())));
+                }
+                None => certain = false,
+            }
         }
-        all
+        certain.then(|| Arc::new(all))
     }
 
     fn each(&mut self, node: &Value) -> Known {
@@ -147,30 +157,25 @@ impl Walk<'_> {
         let array = serde_json::json!({"type": "array"});
         let results = ["results", nodes::id(node)?].map(|name| (name.to_owned(), array.clone()));
         let count = ("count".to_owned(), serde_json::json!({"type": "integer"}));
-        Some(results.into_iter().chain([count]).collect())
+        Some(Arc::new(results.into_iter().chain([count]).collect()))
     }
 
     /// Any of the fields that any case gives, of no certain type.
     fn branch(&mut self, node: &Value, input: &Known) -> Known {
         let lists = nodes::child_lists(node);
         let otherwise = lists.iter().any(|list| list.case.is_none());
-        let mut all = if otherwise { Some(BTreeMap::new()) } else { input.clone() };
-        for list in &lists {
-            let known = self.sequence(list.nodes, input.clone());
-            all = all.zip(known).map(|(mut all, known)| {
-                for (name, schema) in known {
-                    all.entry(name)
-                        .and_modify(|other| {
-                            if *other != schema {
-                                *other = Value::Bool(true)
-                            }
-                        })
-                        .or_insert(schema);
+        let mut outputs: Vec<Known> = lists.iter().map(|list| self.sequence(list.nodes, input.clone())).collect();
+        outputs.extend((!otherwise).then(|| input.clone()));
+        let mut all: BTreeMap<String, Value> = BTreeMap::new();
+        for known in outputs {
+            for (name, schema) in known?.iter() {
+                let other = all.entry(name.clone()).or_insert_with(|| schema.clone());
+                if other != schema {
+                    *other = Value::Bool(true);
                 }
-                all
-            });
+            }
         }
-        all
+        Some(Arc::new(all))
     }
 
     fn seen(&mut self, node: &Value, known: &Known) {
@@ -186,7 +191,7 @@ impl Walk<'_> {
 fn inputs(document: &Value) -> Known {
     let schema = short::json_schema(document.get("input")?, false).ok()?;
     let mut fields = properties(&schema)?;
-    fields.entry("message".to_owned()).or_insert_with(|| serde_json::json!({"type": "string"}));
+    Arc::make_mut(&mut fields).entry("message".to_owned()).or_insert_with(|| serde_json::json!({"type": "string"}));
     Some(fields)
 }
 
@@ -200,5 +205,5 @@ fn output(schema: &Value) -> Known {
 
 fn properties(schema: &Value) -> Known {
     let properties = schema.get("properties")?.as_object()?;
-    Some(properties.iter().map(|(name, schema)| (name.clone(), schema.clone())).collect())
+    Some(Arc::new(properties.iter().map(|(name, schema)| (name.clone(), schema.clone())).collect()))
 }
