@@ -6,6 +6,7 @@ use noukai_store::{
     TestRunId, TestRunRecord,
 };
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::FailingStore;
 
@@ -74,6 +75,10 @@ impl TestCases for FailingStore {
         results: &[TestResultRecord],
     ) -> Result<bool, StoreError> {
         self.inner.advance_test_run(project, id, progress, results).await
+    }
+
+    async fn test_run_of(&self, org: Uuid, id: TestRunId) -> Result<Option<TestRunRecord>, StoreError> {
+        self.inner.test_run_of(org, id).await
     }
 
     async fn test_run(&self, project: ProjectId, id: TestRunId) -> Result<Option<TestRunRecord>, StoreError> {

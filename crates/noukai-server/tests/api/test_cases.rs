@@ -1,7 +1,7 @@
 //! Test cases by their routes: made, recorded, run, judged, reported, required. Shapes are checked with every reply.
 
-use noukai_api::Scope;
-use noukai_server::KeyRequest;
+use noukai_api::{Gate, PublishVersion, Scope};
+use noukai_server::{Author, KeyRequest};
 use noukai_store::{FlowId, ProjectId, TestRunId, TestRunRecord};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -380,7 +380,47 @@ async fn publishing_may_need_cases_to_pass() {
     bed.put(json!([{"id": "say", "llm": {"prompt": "!"}}])).await;
     assert!(publish().await.is_err());
     set(json!({})).await.ok();
-    assert_eq!(publish().await.expect("the gate is open"), 3);
+    // A call may ask for what the gate does not.
+    let author = Author::local(&bed.server.project, "test");
+    let asking = async |tests: Gate| {
+        let request = PublishVersion { tests: Some(tests), ..PublishVersion::default() };
+        bed.server.server.app().publish_version(&author, &bed.flow, request).await
+    };
+    let all = Gate { all: true, ..Gate::default() };
+    assert_eq!(asking(all).await.expect_err("`marked` fails").code.as_str(), "TESTS_FAILED");
+    let fine = Gate { cases: vec!["fine".to_owned()], ..Gate::default() };
+    assert_eq!(asking(fine).await.expect("`fine` passes").version, 3);
+    assert_eq!(publish().await.expect("the same content"), 3);
+}
+
+#[tokio::test]
+async fn who_administers_the_organisation_tests_in_its_other_projects() {
+    let bed = Bed::echo().await;
+    let app = bed.server.server.app();
+    let (project, _) = bed.server.other_project("acme", "other").await;
+    let theirs =
+        app.flows(&project).await.expect("flows").into_iter().find(|flow| flow.slug == "echo").expect("a flow");
+    let bed = Bed { flow: theirs.flow_id, ..bed };
+    bed.create("a", "x", json!([{"kind": "contains", "text": "x"}])).await;
+    let run = bed.run(json!({})).await;
+    assert_eq!(run["status"], "passed");
+    let weak = issue(&bed, vec![Scope::Execute, Scope::Author]).await;
+    for path in [bed.path("test-cases"), format!("/test-runs/{}", run["id"].as_str().expect("an id"))] {
+        let request = bed.server.bare(Method::GET, &path).header("authorization", format!("Bearer {weak}"));
+        assert_eq!(request.send().await.status, 404, "{path}");
+    }
+}
+
+/// A key of the server's own project with some scopes.
+async fn issue(bed: &Bed, scopes: Vec<Scope>) -> String {
+    let request = KeyRequest {
+        name: "some scopes".to_owned(),
+        environment: "test".to_owned(),
+        scopes,
+        expires_at: None,
+        created_by: "test".to_owned(),
+    };
+    bed.server.server.app().issue_key(&bed.server.project, request).await.expect("a key").key
 }
 
 #[tokio::test]
@@ -474,14 +514,7 @@ async fn other_projects_and_other_scopes_reach_nothing() {
     let run = bed.run(json!({})).await;
     let (case, run) = (case["id"].as_str().expect("an id"), run["id"].as_str().expect("an id"));
     let (_, theirs) = bed.server.other_project("rival", "demo").await;
-    let request = KeyRequest {
-        name: "runs only".to_owned(),
-        environment: "test".to_owned(),
-        scopes: vec![Scope::Execute],
-        expires_at: None,
-        created_by: "test".to_owned(),
-    };
-    let weak = bed.server.server.app().issue_key(&bed.server.project, request).await.expect("a key").key;
+    let weak = issue(&bed, vec![Scope::Execute]).await;
     let routes = [
         (Method::GET, bed.path("test-cases")),
         (Method::POST, bed.path("test-cases")),

@@ -128,6 +128,10 @@ impl TestCases for PostgresStore {
         .await
     }
 
+    async fn test_run_of(&self, org: Uuid, id: TestRunId) -> Result<Option<TestRunRecord>, StoreError> {
+        rows::one(self.find(sql::RUN_OF, &[&org, &id.0]).await?, test_run)
+    }
+
     async fn test_run(&self, project: ProjectId, id: TestRunId) -> Result<Option<TestRunRecord>, StoreError> {
         rows::one(self.find(sql::RUN, &[&project.0, &id.0]).await?, test_run)
     }

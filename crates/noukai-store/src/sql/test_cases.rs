@@ -63,17 +63,20 @@ macro_rules! select_runs {
     ($tail:literal) => {
         concat!(
             "SELECT id, project_id, flow_id, flow_slug, version, hash, status, total, passed, failed, started_at, \
-             completed_at, alive_until, created_by FROM test_runs WHERE project_id = $1 ",
+             completed_at, alive_until, created_by FROM test_runs WHERE ",
             $tail
         )
     };
 }
 
-pub(crate) const RUN: &str = select_runs!("AND id = $2");
+pub(crate) const RUN: &str = select_runs!("project_id = $1 AND id = $2");
 
-pub(crate) const RUNS: &str = select_runs!("AND flow_id = $2 ORDER BY id DESC LIMIT $3");
+pub(crate) const RUN_OF: &str = select_runs!("project_id IN (SELECT id FROM projects WHERE org_id = $1) AND id = $2");
 
-pub(crate) const RUNS_BEFORE: &str = select_runs!("AND flow_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4");
+pub(crate) const RUNS: &str = select_runs!("project_id = $1 AND flow_id = $2 ORDER BY id DESC LIMIT $3");
+
+pub(crate) const RUNS_BEFORE: &str =
+    select_runs!("project_id = $1 AND flow_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4");
 
 pub(crate) const RESULTS: &str = "SELECT r.position, r.case_id, r.case_name, r.status, r.run_id, r.detail \
     FROM test_results r JOIN test_runs t ON t.id = r.test_run_id \

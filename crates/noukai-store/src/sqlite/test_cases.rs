@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{
     SqliteStore,
@@ -105,6 +106,10 @@ impl TestCases for SqliteStore {
             Ok(advanced)
         })
         .await
+    }
+
+    async fn test_run_of(&self, org: Uuid, id: TestRunId) -> Result<Option<TestRunRecord>, StoreError> {
+        self.point(|db| Ok(db.prepare_cached(sql::RUN_OF)?.query_row([org, id.0], test_run).optional()?))
     }
 
     async fn test_run(&self, project: ProjectId, id: TestRunId) -> Result<Option<TestRunRecord>, StoreError> {

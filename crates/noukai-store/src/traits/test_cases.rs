@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::{
     CaseChanged, FlowId, ProjectId, StoreError, TestCaseId, TestCaseRecord, TestProgress, TestResultRecord, TestRunId,
@@ -68,6 +69,9 @@ pub trait TestCases: Send + Sync {
         progress: &TestProgress,
         results: &[TestResultRecord],
     ) -> Result<bool, StoreError>;
+
+    /// A test run of any project of the organisation; the caller's reach may be less than that.
+    async fn test_run_of(&self, org: Uuid, id: TestRunId) -> Result<Option<TestRunRecord>, StoreError>;
 
     /// One test run.
     async fn test_run(&self, project: ProjectId, id: TestRunId) -> Result<Option<TestRunRecord>, StoreError>;

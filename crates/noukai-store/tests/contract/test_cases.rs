@@ -212,6 +212,13 @@ pub async fn hidden_from_other_projects(store: Shared) {
     store.set_test_gate(project, bed.flow, r#"{"all":true}"#, "eve", at(2)).await.unwrap();
     assert_eq!(store.test_gate(bed.project, bed.flow).await.unwrap().as_deref(), Some("{}"));
     assert_eq!(store.test_run(project, run.id).await.unwrap(), None);
+    assert_eq!(store.test_run_of(Uuid::now_v7(), run.id).await.unwrap(), None);
+    let org = store.project(project).await.unwrap().unwrap().org_id;
+    assert_eq!(
+        store.test_run_of(org, run.id).await.unwrap().as_ref(),
+        Some(&run),
+        "of the organisation's other project"
+    );
     assert_eq!(store.test_results(project, run.id, 0, 10).await.unwrap(), []);
     assert_eq!(store.test_runs(project, bed.flow, None, 10).await.unwrap(), []);
     assert!(!store.advance_test_run(project, run.id, &progress("failed", 0), &[]).await.unwrap());

@@ -64,7 +64,7 @@ impl App {
 }
 
 /// The same for foreign flows as for missing ones.
-fn flow_not_found() -> AppError {
+pub(super) fn flow_not_found() -> AppError {
     AppError::new(ErrorCode::FlowNotFound, "there is no such flow in reach; `GET /flows` lists those there are")
 }
 

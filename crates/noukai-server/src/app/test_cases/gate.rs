@@ -58,7 +58,7 @@ impl App {
         let cases = self.chosen(tested, (!all).then_some(named.as_slice())).await?;
         let id = self.begin_tests(tested, VersionSelector::Draft, cases).await?;
         loop {
-            let run = self.await_test_run(&tested.caller, id, LOOK).await?;
+            let run = self.await_test_run(tested.project(), id, LOOK).await?;
             match run.status {
                 TestStatus::Passed => return Ok(Some(run.hash)),
                 status if status.is_final() => return Err(refusal(&run)),

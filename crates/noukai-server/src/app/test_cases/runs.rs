@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use noukai_api::{ErrorCode, StartTestRun, TestResult, TestRun, TestRunList, TestRunTrace, TestStatus, TestTrace};
-use noukai_store::{RunId, TestCaseId, TestCaseRecord, TestProgress, TestResultRecord, TestRunId, TestRunRecord};
+use noukai_api::{
+    ErrorCode, Scope, StartTestRun, TestResult, TestRun, TestRunList, TestRunTrace, TestStatus, TestTrace,
+};
+use noukai_store::{
+    ProjectId, RunId, TestCaseId, TestCaseRecord, TestProgress, TestResultRecord, TestRunId, TestRunRecord,
+};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    super::{App, AppError, Caller, FlowAddress, VersionSelector, flows::Pinned, iso},
+    super::{App, AppError, Author, Caller, FlowAddress, VersionSelector, flows::Pinned, iso},
     CASES, case_not_found, json,
     judge::step_error,
     one::blank,
@@ -42,7 +46,7 @@ impl App {
         let version = version(request.version.as_deref())?;
         let cases = self.chosen(&tested, request.cases.as_deref()).await?;
         let id = self.begin_tests(&tested, version, cases).await?;
-        self.await_test_run(&tested.caller, id, wait).await
+        self.await_test_run(tested.project(), id, wait).await
     }
 
     /// The cases that are meant, in the order they were made in.
@@ -106,13 +110,21 @@ impl App {
     /// # Errors
     /// `TEST_RUN_NOT_FOUND`, the same for foreign ones as for missing ones.
     pub async fn test_run(&self, caller: &Caller, id: &str, wait: Duration) -> Result<TestRun, AppError> {
-        caller.require(noukai_api::Scope::Author)?;
-        self.await_test_run(caller, test_run_id(id)?, wait).await
+        let run = self.test_run_in_reach(caller, id).await?;
+        self.await_test_run(run.project_id, run.id, wait).await
+    }
+
+    async fn test_run_in_reach(&self, caller: &Caller, id: &str) -> Result<TestRunRecord, AppError> {
+        let author = Author::from(caller);
+        author.require(Scope::Author)?;
+        let id = Uuid::parse_str(id).map_err(|_| run_not_found())?;
+        let found = self.store().test_run_of(author.org_id, TestRunId(id)).await?;
+        found.filter(|run| author.reaches(run.project_id.0)).ok_or_else(run_not_found)
     }
 
     pub(super) async fn await_test_run(
         &self,
-        caller: &Caller,
+        project: ProjectId,
         id: TestRunId,
         wait: Duration,
     ) -> Result<TestRun, AppError> {
@@ -121,7 +133,7 @@ impl App {
         let mut changed = self.store().watch(RunId(id.0));
         loop {
             changed.mark_unchanged();
-            let run = self.test_run_record(caller, id).await?;
+            let run = self.test_run_record(project, id).await?;
             let news = if self.status_of(&run).is_final() || wait.is_zero() {
                 false
             } else {
@@ -132,7 +144,7 @@ impl App {
                 }
             };
             if !news {
-                let run = self.test_run_record(caller, id).await?;
+                let run = self.test_run_record(project, id).await?;
                 let results = self.store().test_results(run.project_id, id, 0, CASES).await?;
                 let results = results.iter().map(shown_result).collect::<Result<_, _>>()?;
                 return Ok(TestRun { results: Some(results), ..self.shown_run(&run) });
@@ -140,8 +152,8 @@ impl App {
         }
     }
 
-    async fn test_run_record(&self, caller: &Caller, id: TestRunId) -> Result<TestRunRecord, AppError> {
-        self.store().test_run(caller.scope(), id).await?.ok_or_else(run_not_found)
+    async fn test_run_record(&self, project: ProjectId, id: TestRunId) -> Result<TestRunRecord, AppError> {
+        self.store().test_run(project, id).await?.ok_or_else(run_not_found)
     }
 
     /// The flow's test runs, newest first, without their results.
@@ -162,8 +174,7 @@ impl App {
     /// # Errors
     /// `TEST_RUN_NOT_FOUND`; `VALIDATION_ERROR` for a page that is none.
     pub async fn test_run_trace(&self, caller: &Caller, id: &str, page: &Page) -> Result<TestRunTrace, AppError> {
-        caller.require(noukai_api::Scope::Author)?;
-        let run = self.test_run_record(caller, test_run_id(id)?).await?;
+        let run = self.test_run_in_reach(caller, id).await?;
         let (from, limit) = (page.from()?, page.limit()?);
         let found = self.store().test_results(run.project_id, run.id, from, limit + 1).await?;
         let (found, more) = page::cut(found, limit);
@@ -314,10 +325,6 @@ fn pending(position: u32, case: &TestCaseRecord) -> TestResultRecord {
 
 fn shown_result(record: &TestResultRecord) -> Result<TestResult, AppError> {
     serde_json::from_str(record.detail.as_deref().unwrap_or_default()).map_err(AppError::internal)
-}
-
-fn test_run_id(id: &str) -> Result<TestRunId, AppError> {
-    Uuid::parse_str(id).map(TestRunId).map_err(|_| run_not_found())
 }
 
 fn run_not_found() -> AppError {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use noukai_api::{ErrorCode, Scope};
+use noukai_api::Scope;
 use noukai_store::{FlowRecord, ProjectId};
 
-use super::super::{App, AppError, Author, Caller};
+use super::super::{App, AppError, Author, Caller, authoring::flow_not_found};
 
 /// A flow whose test cases are worked on, and who works on them.
 #[derive(Clone)]
@@ -26,12 +26,12 @@ impl Tested {
 }
 
 impl App {
-    /// The flow of that id.
+    /// The flow of that id, in the caller's reach.
     pub(super) async fn tested(&self, caller: &Caller, flow: &str) -> Result<Tested, AppError> {
-        caller.require(Scope::Author)?;
-        let found = self.flow_in_reach(&Author::from(caller), flow).await?;
-        let own = Some(found).filter(|found| found.project_id == caller.scope());
-        let flow = own.ok_or_else(|| AppError::new(ErrorCode::FlowNotFound, "the project has no such flow"))?;
-        Ok(Tested { caller: caller.clone(), flow: Arc::new(flow) })
+        let author = Author::from(caller);
+        author.require(Scope::Author)?;
+        let flow = self.flow_in_reach(&author, flow).await?;
+        let project = self.store().project(flow.project_id).await?.ok_or_else(flow_not_found)?;
+        Ok(Tested { caller: author.caller(project), flow: Arc::new(flow) })
     }
 }
