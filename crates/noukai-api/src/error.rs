@@ -106,6 +106,8 @@ error_codes! {
     ObjectModelNotFound = "OBJECT_MODEL_NOT_FOUND",
     /// The operation cannot be applied to the draft as it is.
     OperationRefused = "OPERATION_REFUSED",
+    /// No such budget in the organisation.
+    BudgetNotFound = "BUDGET_NOT_FOUND",
     /// The step call names another version than its run was started with.
     StaleTree = "STALE_TREE",
     /// The block's `max_tool_iterations` is used up.

@@ -16,6 +16,7 @@ mod requests;
 mod sessions;
 mod test_cases;
 mod trace;
+mod usage;
 
 pub use authoring::*;
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldError};
@@ -43,4 +44,8 @@ pub use test_cases::{
 };
 pub use trace::{
     CaptureMode, FlowRun, FlowRunList, RunStatus, StepAttempts, StepStatus, StepTrace, Trace, TriggerType,
+};
+pub use usage::{
+    Budget, BudgetList, BudgetPeriod, BudgetScope, BudgetState, BudgetUnit, RemovedBudget, SetBudget, UsageBy,
+    UsageCall, UsageCallList, UsageReport, UsageRow, UsageSums,
 };

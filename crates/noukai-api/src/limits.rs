@@ -64,6 +64,18 @@ pub struct Limits {
     /// Requests per second and key; absent: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<u32>,
+    /// Requests per minute and key; absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_requests_per_minute: Option<u32>,
+    /// Requests per minute and project; absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_requests_per_minute: Option<u32>,
+    /// Tokens of models per minute and key; absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_tokens_per_minute: Option<u32>,
+    /// Tokens of models per minute and project; absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_tokens_per_minute: Option<u32>,
 }
 
 impl Default for Limits {
@@ -97,6 +109,10 @@ impl Default for Limits {
             cached_reply_bytes: 1_000_000,
             reply_cache_bytes: 100_000_000,
             requests_per_second: None,
+            key_requests_per_minute: None,
+            project_requests_per_minute: None,
+            key_tokens_per_minute: None,
+            project_tokens_per_minute: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use noukai_api::ErrorCode;
 pub use noukai_api::{
     TokenDetails, Tokens, Tool, ToolCall, ToolCallFunction, ToolChoice, ToolChoiceFunction, ToolChoiceMode,
 };
@@ -206,6 +207,8 @@ pub struct ModelError {
     pub retry_after: Option<Duration>,
     /// Whether the fault lies with one key of several, so that the same call may be made again at once.
     pub another_key: bool,
+    /// Whether a second call was made beside it.
+    pub hedged: bool,
 }
 
 /// What to do about a failed call.
@@ -233,11 +236,32 @@ pub enum ModelErrorKind {
     SetAside,
     /// The reply is not what the wire format promises, or over a limit. Retried, then the next model.
     ReplyInvalid,
+    /// Whoever pays for calls has nothing left to pay with. Not retried, and the run ends.
+    Exhausted,
+    /// Nobody could keep account of the call, so it was not made. Not retried, and the run ends.
+    Unaccounted,
 }
 
 impl ModelErrorKind {
     /// Whether the same call may succeed later or elsewhere.
     pub const fn is_retryable(self) -> bool {
         matches!(self, Self::RateLimited | Self::Server | Self::Unreachable | Self::ReplyInvalid | Self::SetAside)
+    }
+
+    /// What a step is said to have failed by.
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::NotAvailable => ErrorCode::ModelNotAvailable,
+            Self::KeyRejected => ErrorCode::ByokKeyRejected,
+            Self::KeyUnreadable => ErrorCode::MasterKeyUnavailable,
+            Self::RateLimited => ErrorCode::ModelRateLimited,
+            Self::Server | Self::Refused => ErrorCode::ModelError,
+            Self::Declined => ErrorCode::ModelRefusal,
+            Self::Filtered => ErrorCode::ModelContentFiltered,
+            Self::Unreachable | Self::SetAside => ErrorCode::ModelUnreachable,
+            Self::ReplyInvalid => ErrorCode::ModelReplyInvalid,
+            Self::Exhausted => ErrorCode::CreditsExhausted,
+            Self::Unaccounted => ErrorCode::BillingUnavailable,
+        }
     }
 }

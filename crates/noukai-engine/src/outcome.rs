@@ -66,6 +66,11 @@ impl Failure {
         Self { node_id: None, name: "".into(), error }
     }
 
+    /// Whether nothing that follows could go any better, so that no loop goes on after it.
+    pub(crate) const fn ends_run(&self) -> bool {
+        matches!(self.error.code, ErrorCode::CreditsExhausted | ErrorCode::BillingUnavailable)
+    }
+
     /// The error as it stands in a result: `{"error": {"code", "message", "stepId", "attempt"}}`.
     pub fn as_result(&self) -> Value {
         json!({ "error": self.error })

@@ -163,6 +163,7 @@ pub(crate) fn not_available(message: String) -> ModelError {
         status: None,
         retry_after: None,
         another_key: false,
+        hedged: false,
     }
 }
 

@@ -364,10 +364,22 @@ fn database(
     })
 }
 
+/// Limits that are off where nobody sets them.
+const RATES: [&str; 5] = [
+    "requests_per_second",
+    "key_requests_per_minute",
+    "project_requests_per_minute",
+    "key_tokens_per_minute",
+    "project_tokens_per_minute",
+];
+
 /// Limits from the file, in snake_case, each overridable by `NOUKAI_LIMITS_<NAME>`.
 fn limits(file: &toml::Table, env: &dyn Fn(&str) -> Option<String>) -> Result<Limits, ConfigError> {
     let mut all = snake(&Limits::default());
-    all.insert("requests_per_second".to_owned(), serde_json::Value::Null);
+    // Off by default, so that they are not among those.
+    for rate in RATES {
+        all.insert(rate.to_owned(), serde_json::Value::Null);
+    }
     let names: Vec<String> = all.keys().cloned().collect();
     for (name, value) in file {
         if !all.contains_key(name) {
@@ -538,8 +550,14 @@ mod tests {
     fn what_is_not_said_is_kept_as_long_as_traces() {
         let file = "[limits]\ntrace_retention_days = 9\n[retention]\nfull_days = 2\nsession_days = 90";
         let config = load(file, &[("NOUKAI_RETENTION_REDACTED_DAYS", "3")], Overrides::default()).unwrap();
-        let expected =
-            Retention { full_days: 2, redacted_days: 3, session_days: Some(90), retry_days: 7, ..Retention::all(9) };
+        let expected = Retention {
+            full_days: 2,
+            redacted_days: 3,
+            session_days: Some(90),
+            retry_days: 7,
+            usage_days: 400,
+            ..Retention::all(9)
+        };
         assert_eq!(config.retention, expected);
         assert!(config.masked().contains("session_days = 90"), "{}", config.masked());
     }

@@ -18,13 +18,14 @@ use std::{
 use async_trait::async_trait;
 use noukai_api::CaptureMode;
 use noukai_store::{
-    Authoring, Begun, CachedReply, Cancellation, Changed, ChangedKey, CheckpointFilter, CheckpointRecord, Claim,
-    ClaimedJob, DraftChange, EventRecord, FlowFilter, FlowId, FlowRecord, Flows, Idempotency, IdempotencyKey,
-    JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, ModelChange, ModelChanged, NewFlow, NewProject, Nodes,
-    ObjectModelRecord, ObjectModels, OperationFilter, OperationRecord, OrganisationRecord, ProjectId, ProjectRecord,
-    ProjectSettings, Projects, Promotion, PromotionRecord, ProviderKeyRecord, ProviderKeys, Pruned, Publication,
-    Published, QueueRecord, Release, Removal, Removed, ReplyCache, Resumed, RunChange, RunFilter, RunId, RunRecord,
-    RunWrite, Runs, Sealed, Store, StoreError, StoredReply, Ticket, Upkeep, VersionRecord,
+    Authoring, Begun, BudgetRecord, Budgets, CachedReply, Cancellation, Changed, ChangedKey, CheckpointFilter,
+    CheckpointRecord, Claim, ClaimedJob, DraftChange, EventRecord, FlowFilter, FlowId, FlowRecord, Flows, Idempotency,
+    IdempotencyKey, JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, Ledger, ModelChange, ModelChanged, NewFlow,
+    NewProject, Nodes, ObjectModelRecord, ObjectModels, OperationFilter, OperationRecord, OrganisationRecord,
+    ProjectId, ProjectRecord, ProjectSettings, Projects, Promotion, PromotionRecord, ProviderKeyRecord, ProviderKeys,
+    Pruned, Publication, Published, QueueRecord, Release, Removal, Removed, ReplyCache, Resumed, RunChange, RunFilter,
+    RunId, RunRecord, RunWrite, Runs, Sealed, Store, StoreError, StoredReply, Ticket, Upkeep, UsageEntry, UsageGroup,
+    UsageQuery, VersionRecord,
 };
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -64,6 +65,9 @@ pub(crate) const WRITES: &[&str] = &[
     "provider_keys_used",
     "reseal",
     "publish",
+    "usage",
+    "prune_usage",
+    "budget",
 ];
 
 /// Before the write, or after it is stored and before anyone hears of it.
@@ -382,6 +386,50 @@ impl ProviderKeys for FailingStore {
 
     async fn sealed_with(&self) -> Result<Vec<(String, u64)>, StoreError> {
         self.inner.sealed_with().await
+    }
+}
+
+#[async_trait]
+impl Ledger for FailingStore {
+    async fn add_usage(&self, entries: Vec<Arc<UsageEntry>>) -> Result<(), StoreError> {
+        self.at("usage", self.inner.add_usage(entries)).await
+    }
+
+    async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageGroup>, StoreError> {
+        self.inner.usage(query).await
+    }
+
+    async fn usage_entries(
+        &self,
+        project: ProjectId,
+        time: (OffsetDateTime, OffsetDateTime),
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<UsageEntry>, StoreError> {
+        self.inner.usage_entries(project, time, after, limit).await
+    }
+
+    async fn prune_usage(&self, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError> {
+        self.at("prune_usage", self.inner.prune_usage(before, limit)).await
+    }
+}
+
+#[async_trait]
+impl Budgets for FailingStore {
+    async fn put_budget(&self, budget: &BudgetRecord, period: i64, since: i64) -> Result<BudgetRecord, StoreError> {
+        self.at("budget", self.inner.put_budget(budget, period, since)).await
+    }
+
+    async fn budgets(&self) -> Result<Vec<BudgetRecord>, StoreError> {
+        self.inner.budgets().await
+    }
+
+    async fn remove_budget(&self, org_id: Uuid, id: Uuid) -> Result<bool, StoreError> {
+        self.at("budget", self.inner.remove_budget(org_id, id)).await
+    }
+
+    async fn spent(&self, of: &[(Uuid, i64)]) -> Result<Vec<i64>, StoreError> {
+        self.inner.spent(of).await
     }
 }
 

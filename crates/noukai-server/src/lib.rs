@@ -19,7 +19,8 @@ mod vault;
 pub use app::{
     App, AppError, AttemptSelector, Author, BlockTrial, Caller, CodeRunner, EventStream, ExecuteOutcome, FlowAddress,
     FlowInfo, FlowQuery, Identity, KeyOwner, KeyRequest, LogQuery, Page, Project, PutFlow, Reach, Resealed, Retention,
-    RunOptions, RunQuery, SeqEvent, StepTraceReply, VersionSelector, junit,
+    RunOptions, RunQuery, SeqEvent, StepTraceReply, UsageCallsRequest, UsageRequest, VersionSelector, junit, usage_csv,
+    usage_name,
 };
 pub use config::{CodeConfig, Config, ConfigError, DatabaseConfig, MasterKeySource, ModelsConfig, Overrides};
 pub use doctor::{Check, Health, doctor};

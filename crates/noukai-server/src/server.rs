@@ -101,7 +101,11 @@ impl App {
             data: config.data.clone(),
             public_url: config.public_url.clone(),
         });
-        app.ready().await.map_err(|error| StartError(error.context.unwrap_or(error.message)))?;
+        let opened = async {
+            app.ready().await?;
+            app.load_budgets().await
+        };
+        opened.await.map_err(|error| StartError(error.context.unwrap_or(error.message)))?;
         Ok(app)
     }
 }
@@ -193,6 +197,7 @@ impl Server {
             Workers::start(&app, config.workers);
         }
         drop(app.spawn(app.clone().keep_up()));
+        drop(app.spawn(app.clone().keep_budgets()));
         if let Some(cage) = cage {
             drop(app.spawn(report(cage)));
         }

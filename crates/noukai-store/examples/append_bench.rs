@@ -95,11 +95,16 @@ fn run(project: ProjectId) -> [RunWrite; 3] {
         create,
         change,
         events: vec![event(first), event(first + 1)],
+        usage: Vec::new(),
         fence: None,
         patient: false,
     };
     [
-        write(1, Some(Box::new(NewRun { record: record.clone(), inputs: Some(inputs), job: None })), None),
+        write(
+            1,
+            Some(Box::new(NewRun { record: record.clone(), inputs: Some(inputs), job: None, charges: Vec::new() })),
+            None,
+        ),
         write(3, None, None),
         write(5, None, Some(RunChange::Finished(Box::new(finish())))),
     ]

@@ -139,9 +139,10 @@ fn job(project_id: ProjectId) -> RunWrite {
     RunWrite {
         project_id,
         run_id: record.id,
-        create: Some(Box::new(NewRun { record, inputs: Some(inputs), job: queued })),
+        create: Some(Box::new(NewRun { record, inputs: Some(inputs), job: queued, charges: Vec::new() })),
         change: None,
         events: Vec::new(),
+        usage: Vec::new(),
         fence: None,
         patient: false,
     }
@@ -167,6 +168,7 @@ fn end(job: &ClaimedJob) -> RunWrite {
         create: None,
         change: Some(RunChange::Finished(Box::new(finish))),
         events: Vec::new(),
+        usage: Vec::new(),
         fence: Some(job.lease.clone()),
         patient: false,
     }

@@ -29,6 +29,7 @@ impl Cancellation {
             create: None,
             change: Some(RunChange::Finished(Box::new(finish))),
             events: vec![event],
+            usage: Vec::new(),
             fence: None,
             patient: false,
         }

@@ -3,12 +3,13 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
+    sync::Arc,
 };
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::RunId;
+use crate::{Charge, RunId, UsageEntry};
 
 const SHARDS: usize = 16;
 
@@ -17,6 +18,17 @@ const SHARDS: usize = 16;
 pub(crate) struct Effects {
     runs: Vec<RunId>,
     jobs: bool,
+    usage: Vec<Arc<UsageEntry>>,
+    charges: Vec<Charge>,
+}
+
+/// Where [`Effects`] stand.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    runs: usize,
+    jobs: bool,
+    usage: usize,
+    charges: usize,
 }
 
 impl Effects {
@@ -30,6 +42,26 @@ impl Effects {
         self.jobs = true;
     }
 
+    /// The entry was stored; it is still to be summed up and charged.
+    pub(crate) fn usage(&mut self, entry: &Arc<UsageEntry>) {
+        self.usage.push(entry.clone());
+    }
+
+    /// This is still to be charged.
+    pub(crate) fn charge(&mut self, charges: &[Charge]) {
+        self.charges.extend_from_slice(charges);
+    }
+
+    /// Entries that were stored.
+    pub(crate) fn entries(&self) -> &[Arc<UsageEntry>] {
+        &self.usage
+    }
+
+    /// Charges besides those of entries.
+    pub(crate) fn charges(&self) -> &[Charge] {
+        &self.charges
+    }
+
     /// The runs of which something was stored.
     pub(crate) fn runs(&self) -> &[RunId] {
         &self.runs
@@ -41,14 +73,16 @@ impl Effects {
     }
 
     /// Where it stands, to come back to.
-    pub(crate) fn mark(&self) -> (usize, bool) {
-        (self.runs.len(), self.jobs)
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { runs: self.runs.len(), jobs: self.jobs, usage: self.usage.len(), charges: self.charges.len() }
     }
 
     /// Forgets what came after the mark.
-    pub(crate) fn back_to(&mut self, (runs, jobs): (usize, bool)) {
-        self.runs.truncate(runs);
-        self.jobs = jobs;
+    pub(crate) fn back_to(&mut self, mark: Mark) {
+        self.runs.truncate(mark.runs);
+        self.jobs = mark.jobs;
+        self.usage.truncate(mark.usage);
+        self.charges.truncate(mark.charges);
     }
 }
 
@@ -91,6 +125,8 @@ impl Hub {
         if std::mem::take(&mut effects.jobs) {
             self.wake_jobs();
         }
+        effects.usage.clear();
+        effects.charges.clear();
     }
 
     /// Wakes those who wait for jobs.

@@ -5,7 +5,7 @@ mod authoring;
 mod identity;
 mod test_cases;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 pub use authoring::*;
@@ -16,10 +16,11 @@ use tokio::sync::{broadcast, oneshot, watch};
 use uuid::Uuid;
 
 use crate::{
-    Beat, Begun, CachedReply, Cancellation, ChangedKey, Claim, ClaimedJob, EventRecord, FlowId, FlowRecord,
-    IdempotencyKey, JobRecord, KeptSince, KeyRecord, Lease, NewProject, News, NodeRecord, OrganisationRecord,
-    ProjectId, ProjectRecord, ProjectSettings, ProviderKeyRecord, Pruned, QueueRecord, Release, Resumed, RunFilter,
-    RunId, RunRecord, RunWrite, Sealed, StoreError, StoredReply, VersionRecord,
+    Beat, Begun, BudgetRecord, CachedReply, Cancellation, ChangedKey, Claim, ClaimedJob, Credit, EventRecord, FlowId,
+    FlowRecord, IdempotencyKey, JobRecord, KeptSince, KeyRecord, Lease, NewProject, News, NodeRecord,
+    OrganisationRecord, Pace, ProjectId, ProjectRecord, ProjectSettings, ProviderKeyRecord, Pruned, QueueRecord,
+    Release, Resumed, RunFilter, RunId, RunRecord, RunWrite, Sealed, StoreError, StoredReply, UsageEntry, UsageGroup,
+    UsageQuery, VersionRecord,
 };
 
 pub use self::test_cases::TestCases;
@@ -39,6 +40,8 @@ pub trait Store:
     + ReplyCache
     + ProviderKeys
     + TestCases
+    + Ledger
+    + Budgets
     + Upkeep
 {
 }
@@ -57,6 +60,8 @@ impl<T> Store for T where
         + ReplyCache
         + ProviderKeys
         + TestCases
+        + Ledger
+        + Budgets
         + Upkeep
 {
 }
@@ -324,6 +329,50 @@ pub trait ProviderKeys: Send + Sync {
     async fn sealed_with(&self) -> Result<Vec<(String, u64)>, StoreError>;
 }
 
+/// What model calls took. Most of it is stored by [`Runs::append`].
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Stores entries that no write of a run carried, or one that failed; unscoped, as each names its project. An entry
+    /// that is stored already stays as it is, and is neither summed up nor charged again.
+    async fn add_usage(&self, entries: Vec<Arc<UsageEntry>>) -> Result<(), StoreError>;
+
+    /// Sums, in order of what they are grouped by. What it costs depends on hours and groups, not on calls, but for
+    /// sessions.
+    async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageGroup>, StoreError>;
+
+    /// Single entries that ended from `from` to before `to` and come after `after`, oldest first, at most `limit`.
+    /// Their charges are not read.
+    async fn usage_entries(
+        &self,
+        project: ProjectId,
+        (from, to): (OffsetDateTime, OffsetDateTime),
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<UsageEntry>, StoreError>;
+
+    /// Deletes single entries of before `before`, at most `limit`; how many went. Their sums stay.
+    async fn prune_usage(&self, before: OffsetDateTime, limit: u32) -> Result<u32, StoreError>;
+}
+
+/// Budgets.
+#[async_trait]
+pub trait Budgets: Send + Sync {
+    /// Makes the budget, or gives the one of the same scope, period and unit its amount, its warning level and its last
+    /// author. A new one counts what the ledger has from hour `since` on in `period`, the one that goes on. As it stands
+    /// then.
+    async fn put_budget(&self, budget: &BudgetRecord, period: i64, since: i64) -> Result<BudgetRecord, StoreError>;
+
+    /// All of them; unscoped, as every run is held against those that concern it.
+    async fn budgets(&self) -> Result<Vec<BudgetRecord>, StoreError>;
+
+    /// Removes an organisation's budget and what it counted; false where it has none of that id.
+    async fn remove_budget(&self, org_id: Uuid, id: Uuid) -> Result<bool, StoreError>;
+
+    /// What is spent of each budget in the period of that number, in the same order; unscoped, as ids come from
+    /// [`Budgets::budgets`].
+    async fn spent(&self, of: &[(Uuid, i64)]) -> Result<Vec<i64>, StoreError>;
+}
+
 /// Start, upkeep, end.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
@@ -384,8 +433,14 @@ pub trait Nodes: Send + Sync {
     /// They are held until the next call for the project, or this server's end.
     async fn hold_places(&self, project: ProjectId, wanted: u32, most: u32) -> Result<u32, StoreError>;
 
-    /// Whether the key may make one more request now, if all servers together let pass `per_second` of them.
-    async fn take_request(&self, key_id: &str, per_second: u32) -> Result<bool, StoreError>;
+    /// Counts what is done at a pace that all servers keep together; how long to wait where it is too early. What was
+    /// done already (`owed`) is counted whatever comes of it.
+    async fn keep_pace(&self, subject: &str, pace: Pace) -> Result<Duration, StoreError>;
+
+    /// So much of a budget's `limit` that this server may take altogether in the period, what it has taken included: at
+    /// most `wanted`, and no more than others leave, which is what they have spent and, while they live, what they hold.
+    /// It is held until the next call for the budget and period, or this server's end.
+    async fn hold_credit(&self, budget: Uuid, period: i64, limit: i64, wanted: i64) -> Result<Credit, StoreError>;
 
     /// What other servers do that this one's memory has to know of. One that lags behind looks anew.
     fn news(&self) -> broadcast::Receiver<News>;

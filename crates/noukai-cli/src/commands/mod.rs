@@ -2,6 +2,7 @@
 
 mod backup;
 mod block;
+mod budget;
 mod check;
 mod completions;
 mod config;
@@ -27,6 +28,7 @@ mod session;
 mod setup;
 mod steps;
 mod trace;
+mod usage;
 mod worker;
 
 use std::process::ExitCode;
@@ -57,6 +59,8 @@ pub enum Command {
     Worker(worker::Args),
     Setup(setup::Args),
     Key(key::Args),
+    Usage(Box<usage::Args>),
+    Budget(Box<budget::Args>),
     Backup(backup::Args),
     Migrate(migrate::Args),
     Doctor(doctor::Args),
@@ -95,6 +99,8 @@ impl Command {
             Self::Worker(args) => worker::run(args).await,
             Self::Setup(args) => setup::run(args).await,
             Self::Key(args) => key::run(args).await,
+            Self::Usage(args) => usage::run(*args).await,
+            Self::Budget(args) => budget::run(*args).await,
             Self::Backup(args) => backup::run(args).await,
             Self::Migrate(args) => migrate::run(args).await,
             Self::Doctor(args) => doctor::run(args).await,

@@ -17,6 +17,7 @@ mod recovery;
 mod reload;
 mod remote;
 mod shutdown;
+mod spend;
 mod stepping;
 mod support;
 mod testing;

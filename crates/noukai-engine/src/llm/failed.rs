@@ -105,7 +105,7 @@ impl Failed {
             Self::Model(error) => StepError {
                 provider: error.provider.clone(),
                 provider_status: error.status,
-                ..work.error(code_of(error.kind), error.message.clone(), attempt)
+                ..work.error(error.kind.code(), error.message.clone(), attempt)
             },
             Self::TimedOut(limit) => {
                 work.error(ErrorCode::StepTimeout, format!("no reply within {} ms", limit.as_millis()), attempt)
@@ -122,19 +122,5 @@ impl Failed {
                 attempt,
             ),
         }
-    }
-}
-
-const fn code_of(kind: ModelErrorKind) -> ErrorCode {
-    match kind {
-        ModelErrorKind::NotAvailable => ErrorCode::ModelNotAvailable,
-        ModelErrorKind::KeyRejected => ErrorCode::ByokKeyRejected,
-        ModelErrorKind::KeyUnreadable => ErrorCode::MasterKeyUnavailable,
-        ModelErrorKind::RateLimited => ErrorCode::ModelRateLimited,
-        ModelErrorKind::Server | ModelErrorKind::Refused => ErrorCode::ModelError,
-        ModelErrorKind::Declined => ErrorCode::ModelRefusal,
-        ModelErrorKind::Filtered => ErrorCode::ModelContentFiltered,
-        ModelErrorKind::Unreachable | ModelErrorKind::SetAside => ErrorCode::ModelUnreachable,
-        ModelErrorKind::ReplyInvalid => ErrorCode::ModelReplyInvalid,
     }
 }

@@ -128,7 +128,9 @@ async fn run_item(walk: &Walk<'_>, node: &Node, each: &Loop, input: Arc<Value>, 
         return Ok(error);
     }
     match sequence::run(walk, &each.steps, input, &mut seen, &place).await {
-        Err(Stop::Failed(failure)) if failure.node_id.is_some() => Ok(keep_item_error(walk, node, &failure, &place)),
+        Err(Stop::Failed(failure)) if failure.node_id.is_some() && !failure.ends_run() => {
+            Ok(keep_item_error(walk, node, &failure, &place))
+        }
         ended => ended,
     }
 }

@@ -206,5 +206,6 @@ fn refused(message: String) -> ModelError {
         status: None,
         retry_after: None,
         another_key: false,
+        hedged: false,
     }
 }

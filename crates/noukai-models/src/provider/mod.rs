@@ -112,7 +112,7 @@ impl Provider {
         let speaker = Speaker::new(deltas);
         let (one, two) = (speaker.voice(1), speaker.voice(2));
         let (end, hedged) = race(&speaker, after, self.once(request, one.sink()), self.once(request, two.sink())).await;
-        end.map(|reply| ModelReply { hedged, ..reply })
+        end.map(|reply| ModelReply { hedged, ..reply }).map_err(|error| ModelError { hedged, ..error })
     }
 
     /// The models it lists, with the prices it states. `date` is today's, for whoever reads the prices later.
@@ -261,6 +261,7 @@ impl Provider {
             status: fault.status,
             retry_after: fault.retry_after,
             another_key: false,
+            hedged: false,
         }
     }
 

@@ -1,15 +1,18 @@
 //! Admission: whether one more run may begin now, and whether one more job may wait. One place for every door.
 
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use noukai_api::{ErrorCode, Limits};
-use noukai_store::{ProjectId, QueueBounds, QueueScope, StoreError};
+use noukai_store::{Charge, ProjectId, QueueBounds, QueueScope, StoreError};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{App, AppError, Caller, stopping};
+use super::{
+    App, AppError, Caller,
+    spend::{Hold, Payer},
+    stopping,
+};
 
 /// When a run that found no place may try again.
 const RUN_ENDS: Duration = Duration::from_secs(1);
@@ -20,8 +23,6 @@ pub(crate) struct Admission {
     running: Arc<Mutex<Running>>,
     most: u32,
     most_of_all: u32,
-    per_second: Option<NonZeroU32>,
-    rate: Option<DefaultKeyedRateLimiter<String>>,
     /// One asks the other servers at a time.
     asking: tokio::sync::Mutex<()>,
     /// Fires where places are held that others may want.
@@ -42,8 +43,9 @@ struct Places {
     held: u32,
 }
 
-/// One run's place. Dropping it frees the place.
+/// One run's place, and what it takes from budgets as a run. Dropping it frees the place.
 pub(crate) struct Permit {
+    credit: Vec<Hold>,
     running: Arc<Mutex<Running>>,
     spare: Arc<Notify>,
     slack: u32,
@@ -58,13 +60,10 @@ enum Full {
 
 impl Admission {
     pub fn new(limits: &Limits) -> Self {
-        let per_second = limits.requests_per_second.and_then(NonZeroU32::new);
         Self {
             running: Arc::default(),
             most: limits.concurrent_runs,
             most_of_all: limits.server_concurrent_runs,
-            per_second,
-            rate: per_second.map(Quota::per_second).map(RateLimiter::keyed),
             asking: tokio::sync::Mutex::default(),
             spare: Arc::default(),
         }
@@ -89,7 +88,7 @@ impl Admission {
         running.by_project.insert(project, Places { used: places.used + 1, ..places });
         drop(running);
         let (running, spare) = (self.running.clone(), self.spare.clone());
-        Ok(Permit { running, spare, slack: self.slack(), project })
+        Ok(Permit { credit: Vec::new(), running, spare, slack: self.slack(), project })
     }
 
     fn used(&self, project: Uuid) -> u32 {
@@ -114,6 +113,16 @@ impl Admission {
     }
 }
 
+impl Permit {
+    /// The run begins: what that takes from budgets is spent.
+    pub fn spend(&mut self) -> Vec<Charge> {
+        let credit = std::mem::take(&mut self.credit);
+        let charges = credit.iter().map(|hold| hold.charge(1)).collect();
+        credit.into_iter().for_each(|hold| hold.settle(1));
+        charges
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut running = self.running.lock();
@@ -131,11 +140,35 @@ impl Drop for Permit {
 }
 
 impl App {
-    /// A place for one more run of the project.
-    pub(crate) async fn admit(&self, project: Uuid) -> Result<Permit, AppError> {
+    /// A place for one more run of a flow of the caller's, and leave to spend; `begins` where it is a new one.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`, `OVERLOADED`; `INSUFFICIENT_CREDITS` where a budget is spent, `BILLING_UNAVAILABLE` where that
+    /// cannot be told.
+    pub(crate) async fn admit(&self, caller: &Caller, flow: &str, begins: bool) -> Result<Permit, AppError> {
         if self.stopping().is_cancelled() {
             return Err(stopping());
         }
+        let mut permit = self.free_place(caller.project_id).await?;
+        permit.credit = self.credit(caller, flow, begins).await?;
+        Ok(permit)
+    }
+
+    /// Leave for a run that is only queued, with what it takes from budgets as a run.
+    ///
+    /// # Errors
+    /// As [`App::admit`], but for places.
+    pub(crate) async fn admit_queued(&self, caller: &Caller, flow: &str) -> Result<Vec<Hold>, AppError> {
+        self.credit(caller, flow, true).await
+    }
+
+    async fn credit(&self, caller: &Caller, flow: &str, begins: bool) -> Result<Vec<Hold>, AppError> {
+        let payer = Payer { project: caller.project_id, flow, key: Some(&caller.key_id) };
+        self.check_tokens(payer).await?;
+        self.check_credit(payer, begins).await
+    }
+
+    async fn free_place(&self, project: Uuid) -> Result<Permit, AppError> {
         let admission = &self.inner.admission;
         let admitted = match admission.admit(project, self.has_company()) {
             Err(Full::Project) if self.has_company() => {
@@ -209,23 +242,5 @@ impl App {
             other => return other.into(),
         };
         AppError { retry_after: Some(QUEUE_DRAINS), ..refused }
-    }
-
-    /// Whether the key may make another request now.
-    ///
-    /// # Errors
-    /// `RATE_LIMITED` with the time to wait. Off by default.
-    pub async fn check_rate(&self, caller: &Caller) -> Result<(), AppError> {
-        let admission = &self.inner.admission;
-        let (Some(per_second), Some(rate)) = (admission.per_second, &admission.rate) else { return Ok(()) };
-        let within = match self.store().nodes().filter(|_| self.has_company()) {
-            Some(nodes) => nodes.take_request(&caller.key_id, per_second.get()).await?,
-            None => rate.check_key(&caller.key_id).is_ok(),
-        };
-        if within {
-            return Ok(());
-        }
-        let error = AppError::new(ErrorCode::RateLimited, "the key makes more requests per second than its limit");
-        Err(AppError { retry_after: Some(Duration::from_secs(1)), ..error })
     }
 }

@@ -83,8 +83,8 @@ impl App {
     ) -> Result<Pass, AppError> {
         let pinned = self.pin(caller, address).await?;
         let trace = request.trace;
-        let (flow, inputs) = self.prepare(caller.scope(), &pinned.flow, request.into()).await?;
-        let permit = self.admit(caller.project_id).await?;
+        let (flow, inputs) = self.prepare(caller, &pinned.flow, request.into()).await?;
+        let permit = self.admit(caller, &pinned.slug, true).await?;
         let capture = self.capture_mode(caller, &flow, trace);
         let keeps_result = options.run.is_some();
         let run = self.new_run(caller, &pinned, TriggerType::Execute, capture, options);
@@ -107,33 +107,38 @@ impl App {
         let pinned = self.pin(caller, address).await?;
         refuse_tools(request.tools.as_ref())?;
         let trace = request.trace;
-        let (flow, inputs) = self.prepare(caller.scope(), &pinned.flow, request.into()).await?;
+        let (flow, inputs) = self.prepare(caller, &pinned.flow, request.into()).await?;
         let capture = self.capture_mode(caller, &flow, trace);
         let run = self.new_run(caller, &pinned, TriggerType::Job, capture, options);
-        self.queue_run(run, &inputs, None, Vec::new()).await
+        self.queue_run(caller, run, &inputs, None, Vec::new()).await
     }
 
     /// Queues a run, perhaps one that tries another again and has some of its events.
     pub(super) async fn queue_run(
         &self,
+        caller: &Caller,
         run: RunRecord,
         inputs: &RunInputs,
         retry_of: Option<RunId>,
         events: Vec<NewEvent>,
     ) -> Result<JobAccepted, AppError> {
         let accepted = accepted(&run, retry_of);
+        let credit = self.admit_queued(caller, &run.flow_slug).await?;
+        let charges = credit.iter().map(|hold| hold.charge(1)).collect();
         let job = NewJob { bounds: self.queue_bounds(), retry_of };
-        let create = NewRun { inputs: Some(inputs.text()), job: Some(job), record: run };
+        let create = NewRun { inputs: Some(inputs.text()), job: Some(job), charges, record: run };
         let write = RunWrite {
             project_id: create.record.project_id,
             run_id: create.record.id,
             create: Some(Box::new(create)),
             change: None,
             events,
+            usage: Vec::new(),
             fence: None,
             patient: false,
         };
         self.store().append(write).stored().await.map_err(|error| self.queue_refusal(error))?;
+        credit.into_iter().for_each(|hold| hold.settle(1));
         Ok(accepted)
     }
 }

@@ -12,7 +12,7 @@ use noukai_store::ProjectId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{App, AppError};
+use super::{App, AppError, Caller};
 
 const MIME_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
 const URL_CHARS: usize = 2_048;
@@ -28,6 +28,9 @@ pub(crate) struct RunInputs {
     pub overrides: Overrides,
     pub tools: Vec<Tool>,
     pub tool_choice: Option<ToolChoice>,
+    /// The API key that the run is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 pub(crate) type Overrides = BTreeMap<String, Map<String, Value>>;
@@ -40,6 +43,11 @@ impl RunInputs {
     /// The same as a value, for traces.
     pub fn value(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// From here on the run is for the caller's key.
+    pub fn on_account_of(self, caller: &Caller) -> Self {
+        Self { key: Some(caller.key_id.clone()), ..self }
     }
 
     pub fn read(text: &str) -> Result<Self, AppError> {
@@ -63,7 +71,7 @@ impl App {
     /// Checks a first request against its flow: the flow with overrides applied, and the inputs.
     pub(crate) async fn prepare(
         &self,
-        project: ProjectId,
+        caller: &Caller,
         flow: &Arc<Flow>,
         sent: Sent,
     ) -> Result<(Arc<Flow>, RunInputs), AppError> {
@@ -76,7 +84,7 @@ impl App {
         let initial = flow.input.initial(message.as_deref(), &sent.parameters).map_err(input_error)?;
         let conversation = chat_turn(&flow, conversation, &initial);
         let images = images(&sent.attachments, self.limits())?;
-        self.check_sight(project, &flow, &images).await?;
+        self.check_sight(caller.scope(), &flow, &images).await?;
         let (tools, tool_choice) = tools(&flow, sent.tools, sent.tool_choice, self.limits())?;
         let inputs = RunInputs {
             v: 1,
@@ -86,6 +94,7 @@ impl App {
             overrides: sent.overrides,
             tools,
             tool_choice,
+            key: Some(caller.key_id.clone()),
         };
         Ok((flow, inputs))
     }

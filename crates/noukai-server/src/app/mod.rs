@@ -8,6 +8,7 @@ mod again;
 mod attempts;
 mod auth;
 mod authoring;
+mod budgets;
 mod capture;
 mod carry;
 mod code;
@@ -27,6 +28,7 @@ mod own_keys;
 mod pass;
 mod provider_keys;
 mod published;
+mod rates;
 mod record;
 mod recorder;
 mod redact;
@@ -35,10 +37,12 @@ mod resume;
 mod retention;
 mod retry;
 mod sessions;
+mod spend;
 mod step;
 mod test_cases;
 mod traces;
 mod upkeep;
+mod usage;
 
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
@@ -73,6 +77,7 @@ use time::OffsetDateTime;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use traces::{AttemptSelector, RunQuery, StepTraceReply};
+pub use usage::{UsageCallsRequest, UsageRequest, name as usage_name, usage_csv};
 
 use crate::vault::Vault;
 
@@ -109,6 +114,8 @@ struct Inner {
     passwords: identity::Passwords,
     own_keys: own_keys::OwnKeys,
     admission: admission::Admission,
+    rates: rates::Rates,
+    spend: spend::Spend,
     idempotency: idempotency::Waiting,
     live: jobs::LiveJobs,
     others: nodes::Others,
@@ -135,6 +142,8 @@ impl App {
                 passwords: identity::Passwords::default(),
                 own_keys: own_keys::OwnKeys::default(),
                 admission,
+                rates: rates::Rates::new(&parts.limits),
+                spend: spend::Spend::default(),
                 idempotency: idempotency::Waiting::default(),
                 live: jobs::LiveJobs::default(),
                 others: nodes::Others::default(),
@@ -225,6 +234,10 @@ impl App {
 
     pub(crate) fn vault(&self) -> &Vault {
         &self.inner.parts.vault
+    }
+
+    pub(crate) fn rates(&self) -> &rates::Rates {
+        &self.inner.rates
     }
 
     /// Code blocks as this installation runs them.

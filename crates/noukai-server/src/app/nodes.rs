@@ -130,7 +130,9 @@ impl App {
                 if beats {
                     self.beat(&mut node).await?;
                 }
-                self.settle_places().await
+                self.settle_places().await?;
+                self.settle_tokens().await?;
+                self.settle_credit().await
             };
             if let Some(Err(error)) = closing.run_until_cancelled(told).await {
                 tracing::warn!(%error, context = error.context.as_deref(), "could not tell the database of this server");
@@ -164,6 +166,7 @@ impl App {
         match news {
             News::Cancelled(run) => self.cancel_live(*run),
             News::Revoked(key) => self.forget_key(key),
+            News::Budgets => drop(self.spawn(self.clone().hear_of_budgets())),
             News::Answered(project) => self.inner.idempotency.wake_project(Some(*project)),
             // Somebody may be there from now on; the next beat tells how many.
             News::Nodes => {
@@ -173,6 +176,7 @@ impl App {
             News::Missed => {
                 self.inner.keys.clear();
                 self.inner.idempotency.wake_project(None);
+                drop(self.spawn(self.clone().hear_of_budgets()));
             }
         }
     }

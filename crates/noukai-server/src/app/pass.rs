@@ -12,7 +12,7 @@ use noukai_engine::{
 };
 use noukai_flow::Flow;
 use noukai_models::decimal_text;
-use noukai_store::{Lease, NewRun, RunChange, RunFinish, RunId, RunRecord};
+use noukai_store::{Charge, Lease, NewRun, RunChange, RunFinish, RunId, RunRecord, Spender};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,7 @@ use super::{
     observer::Observer,
     record::{Record, RunView, ToolPaused},
     recorder::{Recorder, Target},
+    spend::Metered,
 };
 
 /// What to run, and for whom.
@@ -108,7 +109,7 @@ impl Pass {
         !matches!(self.run.trigger, TriggerType::Execute | TriggerType::Test) || !self.inputs.tools.is_empty()
     }
 
-    fn spec(&self, limits: &noukai_api::Limits) -> RunSpec {
+    pub fn spec(&self, limits: &noukai_api::Limits) -> RunSpec {
         RunSpec {
             tenant: self.run.project_id.0,
             flow: self.flow.clone(),
@@ -179,19 +180,17 @@ impl App {
     pub(crate) async fn drive(&self, mut pass: Pass) -> Result<Ended, AppError> {
         let run_id = pass.run.id;
         // Held until the run is stored as ended.
-        let _place = pass.permit.take();
+        let mut place = pass.permit.take();
+        let charges = place.as_mut().map(Permit::spend).unwrap_or_default();
         let spec = pass.spec(self.limits());
         let recorder = Arc::new(self.recorder(&mut pass));
         let ports = Ports {
-            model: match &pass.model {
-                Some(model) => model.clone(),
-                None => self.models_of(pass.run.project_id).await,
-            },
+            model: self.models_for(&pass, &recorder).await,
             code: self.code().port(),
             sink: recorder.clone(),
             clock: Arc::new(SystemClock),
         };
-        begin(&pass, &recorder, self.capture_of(pass.run.capture));
+        begin(&pass, &recorder, self.capture_of(pass.run.capture), charges);
         let cancel = pass.cancel.clone().unwrap_or_else(|| self.cutting().child_token());
         let walked = AssertUnwindSafe(noukai_engine::run(spec, &ports, &cancel)).catch_unwind().await;
         let report = walked.unwrap_or_else(|_| panicked());
@@ -210,7 +209,15 @@ impl App {
         })
     }
 
-    fn recorder(&self, pass: &mut Pass) -> Recorder {
+    /// Who answers in place of models costs nothing, and is on nobody's account.
+    async fn models_for(&self, pass: &Pass, recorder: &Arc<Recorder>) -> Arc<dyn Model> {
+        match &pass.model {
+            Some(model) => model.clone(),
+            None => Arc::new(Metered::new(self.clone(), recorder.clone(), spender(pass)).await),
+        }
+    }
+
+    pub(crate) fn recorder(&self, pass: &mut Pass) -> Recorder {
         let run = &pass.run;
         let view = RunView {
             run_id: run.id.to_string().into(),
@@ -227,7 +234,7 @@ impl App {
             cutting: self.cutting().clone(),
         };
         let capture = self.capture_of(run.capture);
-        Recorder::new(self.store().clone(), target, capture, pass.observer.take(), run.last_seq)
+        Recorder::new(self.clone(), target, capture, pass.observer.take(), run.last_seq)
     }
 
     pub(crate) fn capture_of(&self, mode: CaptureMode) -> Capture {
@@ -235,12 +242,12 @@ impl App {
     }
 }
 
-fn begin(pass: &Pass, recorder: &Recorder, capture: Capture) {
+fn begin(pass: &Pass, recorder: &Recorder, capture: Capture, charges: Vec<Charge>) {
     let kept = || (capture.mode == CaptureMode::Full).then(|| capture.content(&pass.inputs.value()));
     match pass.begin {
         Begin::Create => {
             let inputs = pass.may_go_on().then(|| pass.inputs.text());
-            recorder.create(NewRun { record: pass.run.clone(), inputs, job: None }, kept());
+            recorder.create(NewRun { record: pass.run.clone(), inputs, job: None, charges }, kept());
         }
         Begin::Start => {
             recorder.started(kept());
@@ -248,6 +255,20 @@ fn begin(pass: &Pass, recorder: &Recorder, capture: Capture) {
         }
         Begin::TakeOver => recorder.change(RunChange::Running),
         Begin::Continue => {}
+    }
+}
+
+/// Whose account the pass's model calls are on.
+pub(crate) fn spender(pass: &Pass) -> Spender {
+    let run = &pass.run;
+    Spender {
+        project_id: run.project_id,
+        run_id: run.id,
+        flow_id: run.flow_id,
+        flow_slug: run.flow_slug.clone(),
+        version: run.version,
+        session_id: run.session_id.clone(),
+        key_id: pass.inputs.key.clone(),
     }
 }
 
@@ -342,6 +363,7 @@ impl End<'_> {
     /// The server stops before the run is done. A job goes on with the next claim; anything else ends here.
     async fn cut(&self, leaf: Option<usize>, sums: &Sums) -> Stored<Ended> {
         if self.pass.lease.is_some() {
+            self.recorder.keep_usage().await?;
             return Ok(Ended::GivenBack);
         }
         let mut failure = Failure::of_run(ErrorCode::Interrupted, "the server stopped while the run was going on");

@@ -13,12 +13,13 @@ use futures::{
 use noukai_api::ErrorCode;
 use noukai_engine::{Event, EventSink, SinkError};
 use noukai_flow::Flow;
-use noukai_store::{Lease, NewEvent, NewRun, ProjectId, RunChange, RunId, RunWrite, Store, StoreError};
+use noukai_store::{Lease, NewEvent, NewRun, ProjectId, RunChange, RunId, RunWrite, StoreError, UsageEntry};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    App,
     capture::{Capture, Content},
     observer::Observer,
     record::{Record, RunView, Stored, numbered},
@@ -29,7 +30,7 @@ pub(crate) type WriteDone = Shared<BoxFuture<'static, Result<(), SinkError>>>;
 
 /// Records one pass of one run.
 pub(crate) struct Recorder {
-    store: Arc<dyn Store>,
+    app: App,
     target: Target,
     capture: Capture,
     observer: Option<Observer>,
@@ -53,24 +54,19 @@ struct Held {
     create: Option<Box<NewRun>>,
     change: Option<RunChange>,
     events: Vec<NewEvent>,
+    usage: Vec<Arc<UsageEntry>>,
     shown: Vec<(u64, noukai_api::StreamEvent)>,
     /// Whether a result is among the events held.
     has_result: bool,
     /// Whether a result was stored apart from its event.
     has_states: bool,
-    /// The newest write that carries a result.
+    /// The newest write that carries a result, or what a model call took.
     results: Option<WriteDone>,
 }
 
 impl Recorder {
-    pub fn new(
-        store: Arc<dyn Store>,
-        target: Target,
-        capture: Capture,
-        observer: Option<Observer>,
-        last_seq: u64,
-    ) -> Self {
-        Self { store, target, capture, observer, held: Mutex::new(Held { last_seq, ..Held::default() }) }
+    pub fn new(app: App, target: Target, capture: Capture, observer: Option<Observer>, last_seq: u64) -> Self {
+        Self { app, target, capture, observer, held: Mutex::new(Held { last_seq, ..Held::default() }) }
     }
 
     /// Creates the run with the first write.
@@ -93,6 +89,25 @@ impl Recorder {
     pub async fn finish(&self, change: RunChange) -> Result<(), SinkError> {
         self.change(change);
         let done = self.flush(&mut self.held.lock(), true);
+        if let Some(done) = done { done.await } else { Ok(()) }
+    }
+
+    /// Stores what a model call took with the next write; if that fails, by itself.
+    pub fn usage(&self, entry: Arc<UsageEntry>) {
+        self.held.lock().usage.push(entry);
+    }
+
+    /// Stores what model calls took, and nothing else of what is held.
+    pub async fn keep_usage(&self) -> Result<(), SinkError> {
+        let done = {
+            let mut held = self.held.lock();
+            if held.usage.is_empty() {
+                return Ok(());
+            }
+            held.events.clear();
+            held.shown.clear();
+            self.flush(&mut held, true)
+        };
         if let Some(done) = done { done.await } else { Ok(()) }
     }
 
@@ -123,20 +138,29 @@ impl Recorder {
         if !always && held.events.is_empty() && held.create.is_none() {
             return None;
         }
+        let usage = std::mem::take(&mut held.usage);
+        let awaited = std::mem::take(&mut held.has_result) || !usage.is_empty();
         // That a run begins is awaited by nobody, unless someone looks on.
-        let patient = !always && held.create.is_some() && !held.has_result && self.observer.is_none();
-        let ticket = self.store.append(RunWrite {
+        let patient = !always && held.create.is_some() && !awaited && self.observer.is_none();
+        let ticket = self.app.store().append(RunWrite {
             project_id: self.target.project_id,
             run_id: self.target.run_id,
             create: held.create.take(),
             change: held.change.take(),
             events: std::mem::take(&mut held.events),
+            usage: usage.clone(),
             fence: self.target.lease.clone(),
             patient,
         });
-        let stored = ticket.stored().map(|stored| stored.map_err(|error| sink_error(&error)));
+        let app = self.app.clone();
+        let stored = ticket.stored().map(move |stored| {
+            if stored.is_err() && !usage.is_empty() {
+                app.usage_was_not_stored(usage);
+            }
+            stored.map_err(|error| sink_error(&error))
+        });
         let done: WriteDone = stored.boxed().shared();
-        if std::mem::take(&mut held.has_result) {
+        if awaited {
             held.results = Some(done.clone());
         }
         if let Some(observer) = &self.observer {

@@ -158,6 +158,7 @@ fn unknown_keys(error: &AppError) -> ModelError {
         status: None,
         retry_after: None,
         another_key: false,
+        hedged: false,
     }
 }
 

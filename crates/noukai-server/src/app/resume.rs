@@ -47,7 +47,8 @@ impl App {
         };
         let (flow, inputs) = self.stored_inputs(&run, &request.block_overrides).await?;
         let (resume, inputs) = self.answer(&run, &flow, inputs, pause, answer)?;
-        let permit = self.admit(caller.project_id).await?;
+        let permit = self.admit(caller, &run.flow_slug, false).await?;
+        let inputs = inputs.on_account_of(caller);
         let done = done_before(&flow, &resume.pause)?;
         // Last: whatever fails before it leaves the pause to be answered again.
         self.claim_pause(&run).await?;

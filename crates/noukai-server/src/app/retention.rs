@@ -28,6 +28,8 @@ pub struct Retention {
     pub session_days: Option<u32>,
     /// What a failed or cancelled job needs to be retried; 0: nothing.
     pub retry_days: u32,
+    /// Single entries of the ledger; their sums stay.
+    pub usage_days: u32,
 }
 
 impl Retention {
@@ -40,6 +42,7 @@ impl Retention {
             off_days: days,
             session_days: None,
             retry_days: days,
+            usage_days: days,
         }
     }
 
@@ -92,6 +95,8 @@ impl App {
         // Void things are kept a day longer, so that their use is noticed for what it is.
         let void_before = self.now() - time::Duration::DAY;
         while self.store().prune_identities(void_before, BATCH).await? >= BATCH {}
+        let usage_before = before(self.now(), retention.usage_days);
+        while self.store().prune_usage(usage_before, BATCH).await? == BATCH {}
         Ok(self.store().give_back_space().await?)
     }
 }

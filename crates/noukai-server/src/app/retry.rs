@@ -72,6 +72,7 @@ impl App {
         let inputs = RunInputs::read(&inputs)?;
         let pinned = self.pin_retry(caller, flow, &job.run, options.version).await?;
         let (checked, inputs, same_inputs) = self.prepare_again(job.run.project_id, &pinned, inputs).await?;
+        let inputs = inputs.on_account_of(caller);
         let events = if options.from == RetryFrom::Failed && same_inputs {
             self.taken_over(&job.run, &pinned, &checked).await?
         } else {
@@ -80,7 +81,7 @@ impl App {
         let session_id = options.session_id.or_else(|| job.run.session_id.clone());
         let options = RunOptions { session_id, run: options.run, deltas: false };
         let run = self.new_run(caller, &pinned, TriggerType::Job, job.run.capture, options);
-        let queued = self.queue_run(run, &inputs, Some(id), events).await;
+        let queued = self.queue_run(caller, run, &inputs, Some(id), events).await;
         match queued {
             // Another was quicker.
             Err(error) if error.code == ErrorCode::Conflict => {

@@ -85,8 +85,8 @@ impl App {
             tools: request.tools,
             tool_choice: request.tool_choice,
         };
-        let (flow, inputs) = self.prepare(caller.scope(), &pinned.flow, sent).await?;
-        let permit = self.admit(caller.project_id).await?;
+        let (flow, inputs) = self.prepare(caller, &pinned.flow, sent).await?;
+        let permit = self.admit(caller, &pinned.slug, true).await?;
         let capture = self.capture_mode(caller, &flow, request.trace);
         let replacements = replacements(&flow, &request.input_overrides);
         let run = self.new_run(caller, &pinned, TriggerType::Step, capture, options);
@@ -122,13 +122,14 @@ impl App {
             }
             None => (None, inputs),
         };
-        let permit = self.admit(caller.project_id).await?;
+        let permit = self.admit(caller, &run.flow_slug, false).await?;
         self.claim_step(&run, resume.is_some()).await?;
         if resume.is_none() {
             let why = (ErrorCode::Cancelled, "left for another attempt");
             self.close_dangling(&mut run, &history, why, None).await?;
         }
         let replacements = replacements(&flow, &request.input_overrides);
+        let inputs = inputs.on_account_of(caller);
         let pass = Pass::fresh(run, flow, inputs, Some(permit));
         Ok(Pass { begin: Begin::Continue, done, replacements, cursor, resume, ..pass })
     }

@@ -164,8 +164,8 @@ impl App {
             NewEvent { seq: run.last_seq, kind: record.kind(), payload: Stored::text(record), state: None }
         });
         let events = numbered.collect();
-        let (project_id, run_id) = (run.project_id, run.id);
-        let write = RunWrite { project_id, run_id, create: None, change, events, fence, patient: false };
+        let (project_id, run_id, usage, patient) = (run.project_id, run.id, Vec::new(), false);
+        let write = RunWrite { project_id, run_id, create: None, change, events, usage, fence, patient };
         Ok(self.store().append(write).stored().await?)
     }
 }

@@ -7,6 +7,8 @@ use crate::app::Retention;
 
 /// Days that a failed job can be retried, where nobody says otherwise.
 const RETRY_DAYS: u32 = 7;
+/// Days that single model calls stay in the ledger, where nobody says otherwise: a year, and the month after it.
+const USAGE_DAYS: u32 = 400;
 
 /// The section's shape.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -24,6 +26,8 @@ pub(super) struct FileRetention {
     session_days: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_days: Option<u32>,
 }
 
 impl FileRetention {
@@ -39,6 +43,7 @@ impl FileRetention {
             off_days: days("OFF_DAYS", self.off_days)?.unwrap_or(traces),
             session_days: days("SESSION_DAYS", self.session_days)?,
             retry_days: days("RETRY_DAYS", self.retry_days)?.unwrap_or(RETRY_DAYS),
+            usage_days: days("USAGE_DAYS", self.usage_days)?.unwrap_or(USAGE_DAYS),
         })
     }
 
@@ -51,6 +56,7 @@ impl FileRetention {
             off_days: Some(retention.off_days),
             session_days: retention.session_days,
             retry_days: Some(retention.retry_days),
+            usage_days: Some(retention.usage_days),
         }
     }
 }

@@ -134,7 +134,8 @@ pub(super) const fn status(code: ErrorCode) -> StatusCode {
         | E::ProjectNotFound
         | E::OperationNotFound
         | E::CheckpointNotFound
-        | E::ObjectModelNotFound => StatusCode::NOT_FOUND,
+        | E::ObjectModelNotFound
+        | E::BudgetNotFound => StatusCode::NOT_FOUND,
         E::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         E::StaleTree | E::ToolIterationLimit | E::AlreadyResumed | E::Conflict | E::TestsFailed | E::RunNotRecorded => {
             StatusCode::CONFLICT

@@ -12,6 +12,8 @@ use crate::app::{AppError, Reply};
 
 /// Type of every reply that is no event stream.
 pub(super) const JSON: &str = "application/json";
+/// Type of a table for spreadsheets.
+pub(super) const CSV: &str = "text/csv; charset=utf-8";
 
 /// Type of reports for build servers.
 pub(super) const XML: &str = "application/xml";

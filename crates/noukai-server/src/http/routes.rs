@@ -7,8 +7,8 @@ use axum::{
 };
 
 use super::handlers::{
-    checkpoints, execute, flows, jobs, keys, members, meta, models, orgs, provider_keys, runs, sessions, step,
-    test_cases, versions,
+    budgets, checkpoints, execute, flows, jobs, keys, members, meta, models, orgs, provider_keys, runs, sessions, step,
+    test_cases, usage, versions,
 };
 use crate::app::App;
 
@@ -149,6 +149,12 @@ routes! {
     post   "/provider-keys/{provider_key_id}/replace"                                  provider_keys::replace,
     post   "/provider-keys/{provider_key_id}/test"                                     provider_keys::test,
     delete "/provider-keys/{provider_key_id}"                                          provider_keys::remove,
+
+    get    "/usage"                                                                    usage::report,
+    get    "/usage/calls"                                                              usage::calls,
+    post   "/budgets"                                                                  budgets::set,
+    get    "/budgets"                                                                  budgets::list,
+    delete "/budgets/{budget_id}"                                                      budgets::remove,
 }
 
 /// Routes that need no key.

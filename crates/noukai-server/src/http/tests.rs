@@ -52,6 +52,7 @@ const TABLE: &[(u16, &[ErrorCode])] = &[
             OperationNotFound,
             CheckpointNotFound,
             ObjectModelNotFound,
+            BudgetNotFound,
             NotFound,
         ],
     ),

@@ -25,6 +25,7 @@ mod people;
 mod races;
 mod retry;
 mod shutdown;
+mod spend;
 mod streams;
 mod test_cases;
 mod traces;

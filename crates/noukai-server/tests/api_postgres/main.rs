@@ -33,6 +33,8 @@ mod races;
 mod retry;
 #[path = "../api/shutdown.rs"]
 mod shutdown;
+#[path = "../api/spend.rs"]
+mod spend;
 #[path = "../api/streams.rs"]
 mod streams;
 #[path = "../api/test_cases.rs"]

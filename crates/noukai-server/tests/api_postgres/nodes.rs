@@ -6,7 +6,13 @@ use noukai_server::{Role, Server};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{TestServer, flows, kinds};
+use crate::{
+    common::{
+        TestServer, flows, kinds,
+        model::{Manners, Model},
+    },
+    spend::{budget, step, tokens_a_day},
+};
 
 /// Two servers that know of each other. Only the first has workers.
 async fn two(change: fn(&mut noukai_server::Config)) -> (TestServer, TestServer) {
@@ -197,6 +203,95 @@ async fn runs_at_the_same_time_are_counted_by_all_together() {
     };
     let again = tokio::time::timeout(Duration::from_secs(20), again).await.expect("the place of the other");
     assert_eq!(again.ok()["status"], "completed");
+}
+
+/// Two servers on one model, with a flow `work` of two steps that ask it; 10 tokens for each call.
+async fn two_on(model: &Model) -> (TestServer, TestServer) {
+    let start = async |database: Option<noukai_server::DatabaseConfig>| {
+        let providers = model.providers();
+        TestServer::with(|config| {
+            config.models.providers = providers;
+            config.workers = usize::from(database.is_none());
+            config.database = database.unwrap_or_else(|| config.database.clone());
+        })
+        .await
+    };
+    let one = start(None).await;
+    let mut other = start(Some(one.database.clone())).await;
+    other.key.clone_from(&one.key);
+    let flow = json!({"schema": 1, "slug": "work", "input": {"message": "string"}, "steps": [step("a"), step("b")]});
+    one.server.app().put_flow(&one.project, &flow).await.expect("a flow");
+    while one.server.app().others() == 0 || other.server.app().others() == 0 {
+        tokio::task::yield_now().await;
+    }
+    (one, other)
+}
+
+fn tens() -> Manners {
+    Manners { tokens: Some((7, 3)), ..Manners::default() }
+}
+
+const WORK: &str = "/seq/acme/demo/work/execute";
+
+/// A hundred runs at both: together they overshoot by no more than a call for each run, and leave nothing unused.
+#[tokio::test]
+async fn a_budget_is_one_on_all_servers() {
+    let model = Model::start(tens()).await;
+    let (one, other) = two_on(&model).await;
+    let body = json!({"message": "x"});
+    budget(&one, tokens_a_day(600)).await;
+    let runs = (0..100).map(|number| if number % 2 == 0 { &one } else { &other }).map(|at| at.post(WORK, &body).send());
+    let replies = futures::future::join_all(runs).await;
+    for reply in &replies {
+        assert!(reply.status.is_success() || reply.status.as_u16() == 402, "{reply:?}");
+    }
+    let spent = model.account().calls * 10;
+    assert!((600..=600 + 1_000).contains(&spent), "{spent} of 600");
+    for server in [&one, &other] {
+        server.post(WORK, &body).send().await.refused(402, "INSUFFICIENT_CREDITS");
+        assert_eq!(server.get("/budgets").send().await.ok()["budgets"][0]["spent"], spent.to_string());
+        let total = server.get("/usage").send().await.ok()["total"].clone();
+        assert_eq!((&total["calls"], &total["tokens"]["total"]), (&json!(model.account().calls), &json!(spent)));
+    }
+    assert_eq!(model.account().calls * 10, spent);
+}
+
+/// What one server holds of a budget and does not use is there for the other a moment later.
+#[tokio::test]
+async fn what_one_server_leaves_another_spends() {
+    let model = Model::start(tens()).await;
+    let (one, other) = two_on(&model).await;
+    let body = json!({"message": "x"});
+    budget(&one, tokens_a_day(100)).await;
+    while other.get("/budgets").send().await.ok()["budgets"] == json!([]) {}
+    assert_eq!(one.post(WORK, &body).send().await.ok()["status"], "completed");
+    let mut completed = 1;
+    loop {
+        let reply = other.post(WORK, &body).send().await;
+        if reply.status.as_u16() == 402 {
+            break;
+        }
+        completed += u32::from(reply.ok()["status"] == "completed");
+    }
+    assert_eq!((completed, model.account().calls), (5, 10));
+}
+
+/// Echo counts tokens too.
+#[tokio::test]
+async fn tokens_are_counted_by_all_together() {
+    let (one, other) = two(|config| config.limits.project_tokens_per_minute = Some(40)).await;
+    let long = json!({"message": "x".repeat(400)});
+    assert_eq!(one.execute("echo", long.clone()).await["status"], "completed");
+    let refused = async {
+        loop {
+            let reply = other.post("/seq/acme/demo/echo/execute", &json!({"message": "x"})).send().await;
+            if reply.status.as_u16() == 429 {
+                return reply;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(20), refused).await.expect("word of the tokens");
+    refused.refused(429, "RATE_LIMITED");
 }
 
 #[tokio::test]

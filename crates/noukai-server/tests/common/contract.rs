@@ -34,6 +34,8 @@ pub fn check(method: &Method, path: &str, reply: &Reply) {
         events(&reply.text).iter().for_each(|event| fits("EventData", &event.data, &at));
     } else if content_type == "application/xml" {
         assert!(reply.text.starts_with("<?xml "), "{at}: {}", reply.text);
+    } else if content_type.starts_with("text/csv") {
+        assert!(reply.text.ends_with("\r\n"), "{at}: {}", reply.text);
     } else {
         matches(&format!("{method} {template} {code}"), schema, &reply.json(), &at);
     }

@@ -4,6 +4,7 @@
 
 mod contract;
 pub mod flows;
+pub mod model;
 pub mod vendor;
 
 use std::time::Duration;

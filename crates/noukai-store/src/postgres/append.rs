@@ -10,13 +10,15 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{
+    budgets,
     columns::{Created, Moves},
     fault::Fault,
     queues::{self, Queues},
     rows::get,
     transact::Tx,
+    usage,
 };
-use crate::{NewRun, RunChange, RunFinish, RunId, RunWrite, StoreError};
+use crate::{Charge, NewRun, RunChange, RunFinish, RunId, RunWrite, StoreError};
 
 /// Locked in order, so that two groups never wait for each other.
 const HELD: &str = "SELECT j.run_id, j.cancel_requested_at IS NOT NULL FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) \
@@ -113,7 +115,12 @@ pub(super) async fn store(tx: &mut Tx, writes: &[RunWrite]) -> Result<Vec<Result
     let mut group =
         Group { held: held(tx, writes).await?, queues: queues::open(tx, writes).await?, ..Group::default() };
     let planned: Vec<Result<(), StoreError>> = writes.iter().map(|write| group.add(write)).collect();
-    let stored = group.store(tx).await?;
+    // What calls took is stored whatever becomes of the writes that tell of it.
+    let entries = writes.iter().flat_map(|write| &write.usage).map(AsRef::as_ref);
+    let (stored, added) = tokio::join!(group.store(tx), usage::add(tx, entries));
+    added?;
+    let stored = stored?;
+    charge(tx, writes, &stored).await?;
     let is_left_out =
         |(write, planned): &(&RunWrite, &Result<(), StoreError>)| planned.is_ok() && !is_stored(write, &stored);
     let left_out: Vec<Uuid> = writes.iter().zip(&planned).filter(is_left_out).map(|(w, _)| w.run_id.0).collect();
@@ -132,6 +139,14 @@ pub(super) async fn store(tx: &mut Tx, writes: &[RunWrite]) -> Result<Vec<Result
         outcomes.push(outcome);
     }
     Ok(outcomes)
+}
+
+/// What the beginning of runs takes from budgets.
+async fn charge(tx: &Tx, writes: &[RunWrite], stored: &HashSet<Uuid>) -> Result<(), Fault> {
+    let begun =
+        writes.iter().filter(|write| stored.contains(&write.run_id.0)).filter_map(|write| write.create.as_ref());
+    let charges: Vec<Charge> = begun.flat_map(|new| new.charges.iter().copied()).collect();
+    budgets::charge(tx, &charges).await
 }
 
 fn tell(tx: &mut Tx, write: &RunWrite) {
@@ -165,6 +180,7 @@ fn is_stored(write: &RunWrite, stored: &HashSet<Uuid>) -> bool {
     is_empty(write) || stored.contains(&write.run_id.0)
 }
 
+/// Nothing that needs its run.
 const fn is_empty(write: &RunWrite) -> bool {
     write.create.is_none() && write.change.is_none() && write.events.is_empty()
 }

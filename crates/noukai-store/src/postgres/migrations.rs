@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 4, name: "identity", sql: include_str!("migrations/0004_identity.sql") },
     Migration { number: 5, name: "provider_keys", sql: include_str!("migrations/0005_provider_keys.sql") },
     Migration { number: 6, name: "authoring", sql: include_str!("migrations/0006_authoring.sql") },
+    Migration { number: 7, name: "usage", sql: include_str!("migrations/0007_usage.sql") },
 ];
 
 /// The schema that this release knows.

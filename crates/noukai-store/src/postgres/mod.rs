@@ -6,6 +6,7 @@
 
 mod append;
 mod authoring;
+mod budgets;
 mod cache;
 mod claims;
 mod columns;
@@ -32,6 +33,7 @@ mod test_cases;
 mod tls;
 mod transact;
 mod upkeep;
+mod usage;
 mod writer;
 
 use std::sync::Arc;

@@ -44,6 +44,8 @@ pub enum News {
     Answered(ProjectId),
     /// Nodes came or went.
     Nodes,
+    /// A budget was set or removed.
+    Budgets,
     /// Something may have been missed: nothing held in memory is certain.
     Missed,
 }
@@ -76,6 +78,7 @@ impl News {
             Self::Revoked(key) => format!("revoke {key}"),
             Self::Answered(project) => format!("answer {}", project.0.simple()),
             Self::Nodes => "nodes".to_owned(),
+            Self::Budgets => "budgets".to_owned(),
             Self::Missed => "missed".to_owned(),
         }
     }
@@ -107,6 +110,7 @@ impl Ears {
             Some("cancel") => words.next().and_then(id).map(|run| News::Cancelled(RunId(run))),
             Some("revoke") => words.next().map(|key| News::Revoked(key.to_owned())),
             Some("answer") => words.next().and_then(id).map(|project| News::Answered(ProjectId(project))),
+            Some("budgets") => Some(News::Budgets),
             Some("nodes") => {
                 // Until the next beat tells how many there are.
                 self.peers.set_alone(false);

@@ -12,13 +12,13 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{
-    PostgresStore,
+    PostgresStore, budgets,
     fault::Fault,
     news::News,
     rows::{self, get, micros, number, time},
     transact::{Params, Tx},
 };
-use crate::{Beat, NodeRecord, Nodes, ProjectId, StoreError};
+use crate::{Beat, Credit, NodeRecord, Nodes, Pace, ProjectId, StoreError};
 
 const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
@@ -46,11 +46,20 @@ const HOLD_PLACES: &str = "INSERT INTO run_places (project_id, node, places) \
 
 const FORGET_PLACES: &str = "DELETE FROM run_places p WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = p.node)";
 
-/// $2: how long a request takes, $3: how long those may take together that come at once, in microseconds.
-const TAKE_REQUEST: &str = "WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) \
+/// $2: how long what was done takes, in microseconds.
+const OWE: &str = "WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) \
+    INSERT INTO request_rates AS r (key_id, until) SELECT $1, now + $2 FROM clock ON CONFLICT (key_id) \
+    DO UPDATE SET until = GREATEST(r.until, excluded.until - $2) + $2 RETURNING 1";
+
+/// $2: how long what is to be done takes, $3: how long all may take together that comes at once, in microseconds.
+const KEEP_PACE: &str = "WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) \
     INSERT INTO request_rates AS r (key_id, until) SELECT $1, now + $2 FROM clock ON CONFLICT (key_id) \
     DO UPDATE SET until = GREATEST(r.until, excluded.until - $2) + $2 \
     WHERE GREATEST(r.until, excluded.until - $2) + $2 <= excluded.until - $2 + $3 RETURNING 1";
+
+/// How far too early it is.
+const TOO_EARLY: &str = "SELECT GREATEST(until + $2::bigint - $3::bigint \
+    - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 1) FROM request_rates WHERE key_id = $1";
 
 /// Whether other nodes are there to be told. Until it is known, they are.
 #[derive(Default)]
@@ -116,10 +125,22 @@ impl Nodes for PostgresStore {
         .await
     }
 
-    async fn take_request(&self, key_id: &str, per_second: u32) -> Result<bool, StoreError> {
-        let each = 1_000_000 / i64::from(per_second.max(1));
-        let together = each * i64::from(per_second.max(1));
-        Ok(self.find(TAKE_REQUEST, &[&key_id, &each, &together]).await?.is_some())
+    async fn keep_pace(&self, subject: &str, pace: Pace) -> Result<Duration, StoreError> {
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX / 8).min(i64::MAX / 8);
+        let (owed, takes, at_once) = (micros(pace.owed), micros(pace.takes), micros(pace.at_once));
+        if owed > 0 {
+            self.find(OWE, &[&subject, &owed]).await?;
+        }
+        if takes == 0 || self.find(KEEP_PACE, &[&subject, &takes, &at_once]).await?.is_some() {
+            return Ok(Duration::ZERO);
+        }
+        let early = self.find(TOO_EARLY, &[&subject, &takes, &at_once]).await?;
+        let early: i64 = early.map_or(Ok(1), |row| get(&row, 0)).map_err(StoreError::from)?;
+        Ok(Duration::from_micros(u64::try_from(early).unwrap_or(1)))
+    }
+
+    async fn hold_credit(&self, budget: Uuid, period: i64, limit: i64, wanted: i64) -> Result<Credit, StoreError> {
+        self.transact(move |tx| Box::pin(async move { budgets::hold(tx, budget, period, limit, wanted).await })).await
     }
 
     fn news(&self) -> broadcast::Receiver<News> {

@@ -7,6 +7,9 @@ mod identity;
 mod jobs;
 mod provider_keys;
 mod test_cases;
+mod usage;
+
+use std::sync::Arc;
 
 pub use authoring::*;
 pub use cache::*;
@@ -16,6 +19,7 @@ use noukai_api::{CaptureMode, RunStatus, Scope, Tokens, TriggerType};
 pub use provider_keys::*;
 pub use test_cases::*;
 use time::OffsetDateTime;
+pub use usage::*;
 use uuid::Uuid;
 
 /// A project; the tenant scope of nearly every call.
@@ -186,6 +190,8 @@ pub struct NewRun {
     pub inputs: Option<String>,
     /// Queue it as a job, in the same transaction.
     pub job: Option<NewJob>,
+    /// What its beginning takes from budgets, in the same transaction.
+    pub charges: Vec<Charge>,
 }
 
 /// An event to be stored. `seq` starts at 1 and has no gaps.
@@ -227,6 +233,8 @@ pub struct RunWrite {
     pub change: Option<RunChange>,
     /// Events, in order.
     pub events: Vec<NewEvent>,
+    /// What the run's model calls took since the last write. May be given again by [`crate::Ledger::add_usage`].
+    pub usage: Vec<Arc<UsageEntry>>,
     /// Set when a job's worker writes: refused with [`crate::StoreError::Fenced`] if the lease is no longer its own.
     pub fence: Option<Lease>,
     /// Nobody waits for it: where nothing else is to be stored, it may wait some milliseconds for the run's next write

@@ -3,6 +3,7 @@
 //! Where the dialects part, a text is there twice, side by side, and named for its database.
 
 pub(crate) mod authoring;
+pub(crate) mod budgets;
 pub(crate) mod cache;
 pub(crate) mod flows;
 pub(crate) mod grants;
@@ -17,6 +18,7 @@ pub(crate) mod queues;
 pub(crate) mod runs;
 pub(crate) mod test_cases;
 pub(crate) mod upkeep;
+pub(crate) mod usage;
 
 /// The columns that make a run's record, of a table `runs` called `r`.
 macro_rules! run_columns {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{
     queues,
     rows::{Micros, clamp},
+    usage,
 };
 use crate::{
     Lease, NewEvent, NewJob, NewRun, ProjectId, Resumed, RunChange, RunFinish, RunId, RunWrite, StoreError,
@@ -93,6 +94,7 @@ pub(super) fn apply(db: &Connection, effects: &mut Effects, write: &RunWrite) ->
     }
     let ends = matches!(&write.change, Some(RunChange::Finished(finish)) if !finish.keep_for_retry);
     insert_events(db, write.run_id, &write.events, ends)?;
+    usage::add(db, effects, &write.usage)?;
     effects.run(write.run_id);
     Ok(())
 }
@@ -151,6 +153,7 @@ fn create(db: &Connection, effects: &mut Effects, write: &RunWrite, new: &NewRun
     if let Some(inputs) = &new.inputs {
         db.prepare_cached(INSERT_INPUTS)?.execute(params![write.run_id.0, inputs])?;
     }
+    effects.charge(&new.charges);
     if let Some(job) = &new.job {
         enqueue(db, write, new, job)?;
         effects.job();

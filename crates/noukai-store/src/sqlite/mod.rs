@@ -6,6 +6,7 @@
 
 mod append;
 mod authoring;
+mod budgets;
 mod cache;
 mod claims;
 mod drafts;
@@ -29,6 +30,7 @@ mod runs;
 mod test_cases;
 mod tools;
 mod upkeep;
+mod usage;
 mod writer;
 
 use std::{

@@ -6,9 +6,11 @@ use rusqlite::{
 };
 use time::OffsetDateTime;
 
-use noukai_api::{CaptureMode, MemberRole, RunStatus, Scope, Tokens, TriggerType};
+use noukai_api::{
+    BudgetPeriod, BudgetScope, BudgetUnit, CaptureMode, MemberRole, RunStatus, Scope, Tokens, TriggerType,
+};
 
-use crate::{FaultKind, FlowId, ProjectId, RunId, RunRecord};
+use crate::{FaultKind, FlowId, ProjectId, RunId, RunRecord, UsageOutcome};
 
 /// Microseconds since the epoch.
 pub(super) struct Micros(pub(super) OffsetDateTime);
@@ -40,7 +42,17 @@ macro_rules! spelled {
         }
     )+};
 }
-spelled!(RunStatus, TriggerType, CaptureMode, FaultKind, MemberRole);
+spelled!(
+    RunStatus,
+    TriggerType,
+    CaptureMode,
+    FaultKind,
+    MemberRole,
+    UsageOutcome,
+    BudgetScope,
+    BudgetPeriod,
+    BudgetUnit
+);
 
 fn unknown(what: &str, text: &str) -> FromSqlError {
     FromSqlError::Other(format!("no {what} is spelled {text:?}").into())

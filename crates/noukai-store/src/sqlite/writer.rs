@@ -1,6 +1,7 @@
 //! The writer: one thread that owns the one connection that writes, and groups what waits into one commit.
 //!
-//! Knows nothing of what an operation does. Nothing else may write to the database.
+//! Knows nothing of what an operation does, but that what they leave to be summed up is so once for all of them. Nothing
+//! else may write to the database.
 
 use std::{
     sync::Arc,
@@ -13,7 +14,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{database, log::Log};
+use super::{database, log::Log, usage};
 use crate::{
     StoreError, Ticket,
     hub::{Effects, Hub},
@@ -304,6 +305,7 @@ impl Worker {
             step(&self.db, "BEGIN IMMEDIATE")?;
             self.run_group()?;
         }
+        usage::settle(&self.db, &self.effects)?;
         step(&self.db, "COMMIT")
     }
 

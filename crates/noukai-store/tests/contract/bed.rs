@@ -62,6 +62,7 @@ pub fn write(project: ProjectId, run: RunId) -> RunWrite {
         create: None,
         change: None,
         events: vec![],
+        usage: vec![],
         fence: None,
         patient: false,
     }
@@ -70,7 +71,10 @@ pub fn write(project: ProjectId, run: RunId) -> RunWrite {
 pub fn create(record: RunRecord) -> RunWrite {
     let job = (record.trigger == TriggerType::Job).then_some(NewJob { bounds: QueueBounds::NONE, retry_of: None });
     let empty = write(record.project_id, record.id);
-    RunWrite { create: Some(Box::new(NewRun { record, inputs: Some(r#"{"v":1}"#.into()), job })), ..empty }
+    RunWrite {
+        create: Some(Box::new(NewRun { record, inputs: Some(r#"{"v":1}"#.into()), job, charges: vec![] })),
+        ..empty
+    }
 }
 
 pub fn event(seq: u64) -> NewEvent {

@@ -5,6 +5,7 @@
 
 pub mod authoring;
 pub mod bed;
+pub mod budgets;
 pub mod cache;
 pub mod flows;
 pub mod grants;
@@ -21,6 +22,7 @@ pub mod queues;
 pub mod runs;
 pub mod test_cases;
 pub mod upkeep;
+pub mod usage;
 
 /// `contract_tests!(sqlite, make_store)`: `make_store` is an `async fn() -> Arc<dyn Store>`.
 macro_rules! contract_tests {
@@ -63,6 +65,10 @@ macro_rules! contract_tests {
             test_cases: [cases_are_kept_in_order, names_are_taken_once, a_flow_has_a_bound, a_change_needs_the_revision,
                 a_test_run_advances_to_its_end, old_test_runs_go, a_gate_is_set_and_read, hidden_from_other_projects];
             provider_keys: [round_trip, hidden_from_others, limit_holds_in_a_race, use_is_noted, sealed_anew_one_by_one];
+            usage: [rides_with_its_write, counted_once, grouped_and_narrowed, by_session, of_an_organisation, kept_apart,
+                paged_in_order, sums_outlive_entries, money_never_overflows, concurrent_sums_are_exact];
+            budgets: [set_and_read, set_again, a_new_one_counts_what_was_spent, charged_with_entries, charged_with_a_beginning,
+                removed_with_its_count, hostile_text_is_only_text];
             upkeep: [ready, recover_voids_leases, recover_returns_interrupted, paused_since, prune_takes_what_is_old,
                 prune_goes_by_the_end, prune_goes_by_capture, prune_goes_on_where_it_ended, prune_stops_at_its_limit,
                 keys_go_up_to_the_limit, close_stores_what_is_queued];

@@ -252,9 +252,10 @@ fn failure(kind: ModelErrorKind, retry_after: Option<Duration>) -> ModelError {
         ModelErrorKind::RateLimited => Some(429),
         ModelErrorKind::Server => Some(503),
         ModelErrorKind::Refused => Some(400),
+        ModelErrorKind::Exhausted | ModelErrorKind::Unaccounted => None,
     };
     let (message, provider) = (format!("scripted: {kind:?}"), Some("test".to_owned()));
-    ModelError { kind, message, provider, status, retry_after, another_key: false }
+    ModelError { kind, message, provider, status, retry_after, another_key: false, hedged: false }
 }
 
 /// The step that asks: the first word of its prompt, which stands last, or first in a chat.

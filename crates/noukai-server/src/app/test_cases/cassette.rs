@@ -212,6 +212,7 @@ impl Model for Player {
             status: None,
             retry_after: None,
             another_key: false,
+            hedged: false,
         };
         let reply = self.next(&Place::at(&request.site)).map_err(|why| error(ModelErrorKind::Refused, why))?;
         if let Some(failed) = reply.error {

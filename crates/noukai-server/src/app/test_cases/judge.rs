@@ -45,7 +45,7 @@ impl App {
         let id = uuid::Uuid::now_v7();
         let judged = async {
             let flow = Arc::new(judge_flow(model)?);
-            let (flow, inputs) = self.prepare(tested.project(), &flow, sent(rubric, part)).await?;
+            let (flow, inputs) = self.prepare(&tested.caller, &flow, sent(rubric, part)).await?;
             let pinned = Pinned {
                 flow_id: tested.flow.id,
                 slug: tested.flow.slug.clone(),

@@ -109,7 +109,7 @@ impl App {
             attachments: input.attachments,
             ..Sent::default()
         };
-        let (flow, inputs) = self.prepare(tested.project(), &pinned.flow, sent).await?;
+        let (flow, inputs) = self.prepare(&tested.caller, &pinned.flow, sent).await?;
         let permit = self.place(tested).await?;
         let options = RunOptions { run: Some(id), ..RunOptions::default() };
         let run = self.new_run(&tested.caller, pinned, TriggerType::Test, CaptureMode::Full, options);
@@ -120,8 +120,11 @@ impl App {
     pub(super) async fn place(&self, tested: &Tested) -> Result<Permit, AppError> {
         let until = Instant::now() + Duration::from_secs(self.limits().run_seconds);
         loop {
-            let refused = match self.admit(tested.project().0).await {
+            let refused = match self.admit(&tested.caller, &tested.flow.slug, true).await {
                 Ok(permit) => return Ok(permit),
+                Err(refused) if !matches!(refused.code, ErrorCode::RateLimited | ErrorCode::Overloaded) => {
+                    return Err(refused);
+                }
                 Err(refused) => refused,
             };
             if Instant::now() >= until {

@@ -1,5 +1,6 @@
 //! The handlers, a file per subject: translate, one call into `app`, translate back. No logic, no SQL, no spawn.
 
+pub(super) mod budgets;
 pub(super) mod checkpoints;
 pub(super) mod execute;
 pub(super) mod flows;
@@ -14,4 +15,5 @@ pub(super) mod runs;
 pub(super) mod sessions;
 pub(super) mod step;
 pub(super) mod test_cases;
+pub(super) mod usage;
 pub(super) mod versions;

@@ -7,6 +7,7 @@
 mod examples;
 mod operations;
 mod schemas;
+mod spend;
 
 use std::collections::BTreeMap;
 
@@ -111,7 +112,7 @@ fn responses(route: &Route, operation: &Operation) -> Value {
 
 fn success(operation: &Operation) -> Value {
     let (content_type, schema) = match operation.reply {
-        Content::Json(name) => ("application/json", reference("schemas", name)),
+        Content::Json(name) | Content::JsonOrCsv(name) => ("application/json", reference("schemas", name)),
         Content::Either(names) => {
             let either: Value = names.iter().map(|name| reference("schemas", name)).collect();
             ("application/json", json!({"oneOf": either}))
@@ -122,10 +123,14 @@ fn success(operation: &Operation) -> Value {
     };
     let mut content = json!({"schema": schema});
     add_examples(&mut content, examples::replies(operation.name));
+    let mut contents = json!({content_type: content});
+    if matches!(operation.reply, Content::JsonOrCsv(_)) {
+        contents[reply::CSV] = json!({"schema": {"type": "string", "description": "RFC 4180, with a line of names."}});
+    }
     json!({
         "description": operation.reply_text,
         "headers": {"X-Request-ID": reference("headers", "RequestId")},
-        "content": {content_type: content},
+        "content": contents,
     })
 }
 

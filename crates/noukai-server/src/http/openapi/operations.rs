@@ -6,6 +6,7 @@ mod test_cases;
 use noukai_api::ErrorCode::{self, *};
 use serde_json::{Value, json};
 
+use super::spend;
 use crate::http::routes::Route;
 
 /// One handler's description.
@@ -31,6 +32,8 @@ pub(super) struct Operation {
 /// What a reply holds.
 pub(super) enum Content {
     Json(&'static str),
+    /// JSON, or the same as CSV.
+    JsonOrCsv(&'static str),
     Either(&'static [&'static str]),
     Anything,
     Events,
@@ -46,16 +49,17 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     ("keys", "API keys"),
     ("people", "Accounts, members, invitations"),
     ("provider keys", "Keys for model providers that projects and organisations bring"),
+    ("spend", "What model calls took, and what they may take"),
     ("server", "The server itself"),
 ];
+
+fn all() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(authoring::OPERATIONS).chain(test_cases::OPERATIONS).chain(spend::OPERATIONS)
+}
 
 /// The description that belongs to a route.
 pub(super) fn of(route: &Route) -> Option<&'static Operation> {
     all().find(|operation| operation.name == route.name)
-}
-
-fn all() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(authoring::OPERATIONS).chain(test_cases::OPERATIONS)
 }
 
 /// Every error a route may answer with.
@@ -715,6 +719,9 @@ const OPERATIONS: &[Operation] = &[
 /// Every parameter by its name in the document.
 pub(super) fn parameters() -> Value {
     let mut all = own_parameters();
+    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), spend::parameters()) {
+        all.extend(more);
+    }
     if let (Some(all), Value::Object(more)) = (all.as_object_mut(), authoring::parameters()) {
         all.extend(more);
     }
@@ -774,11 +781,11 @@ fn own_parameters() -> Value {
     })
 }
 
-fn path(name: &str, text: &str) -> Value {
+pub(super) fn path(name: &str, text: &str) -> Value {
     json!({"name": name, "in": "path", "required": true, "description": text, "schema": {"type": "string"}})
 }
 
-fn query(name: &str, text: &str, schema: Value) -> Value {
+pub(super) fn query(name: &str, text: &str, schema: Value) -> Value {
     json!({"name": name, "in": "query", "description": text, "schema": schema})
 }
 

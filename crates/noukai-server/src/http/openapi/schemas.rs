@@ -49,6 +49,7 @@ fn requests() -> Map<String, Value> {
     add::<api::CreateCheckpoint>(&mut generator);
     add::<api::CreateObjectModel>(&mut generator);
     add::<api::UpdateObjectModel>(&mut generator);
+    add::<api::SetBudget>(&mut generator);
     add::<api::Tool>(&mut generator);
     add::<api::ToolChoice>(&mut generator);
     let mut schemas = generator.take_definitions(true);
@@ -111,6 +112,11 @@ fn replies() -> Map<String, Value> {
     add::<api::ObjectModelUse>(&mut generator);
     add::<api::ObjectModelList>(&mut generator);
     add::<api::Deleted>(&mut generator);
+    add::<api::UsageReport>(&mut generator);
+    add::<api::UsageCallList>(&mut generator);
+    add::<api::Budget>(&mut generator);
+    add::<api::BudgetList>(&mut generator);
+    add::<api::RemovedBudget>(&mut generator);
     add::<api::Limits>(&mut generator);
     add::<api::StreamEvent>(&mut generator);
     let mut schemas = generator.take_definitions(true);
