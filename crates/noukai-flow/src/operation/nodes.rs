@@ -43,20 +43,31 @@ pub(crate) struct ChildList<'a> {
     pub nodes: &'a [Value],
 }
 
-/// The lists of nodes in `node`, as far as they are lists.
-pub(crate) fn child_lists(node: &Value) -> Vec<ChildList<'_>> {
-    let at = |keys: &[&'static str]| keys.iter().try_fold(node, |value, key| value.get(key));
-    let fixed: [&[&'static str]; 4] = [&["sequence"], &["parallel"], &["loop", "steps"], &["branch", "else"]];
-    let cases = at(&["branch", "cases"]).and_then(Value::as_object).into_iter().flatten();
-    let cases = cases.filter_map(|(case, nodes)| {
-        let keys = vec!["branch", "cases", case.as_str()];
-        Some(ChildList { keys, case: Some(case), nodes: nodes.as_array()? })
-    });
-    let fixed = fixed
-        .into_iter()
-        .filter_map(|keys| Some(ChildList { keys: keys.to_vec(), case: None, nodes: at(keys)?.as_array()? }));
-    // A branch's cases come before its `else`.
-    cases.chain(fixed).collect()
+/// The lists of nodes in `node`, as far as they are lists. Every walk asks every node, so that its keys are gone through
+/// once, and none is looked up.
+pub(crate) fn child_lists<'a>(node: &'a Value) -> Vec<ChildList<'a>> {
+    let mut lists = Vec::new();
+    for (key, value) in node.as_object().into_iter().flatten() {
+        match key.as_str() {
+            "sequence" | "parallel" => lists.extend(child_list(vec![key], None, Some(value))),
+            "loop" => lists.extend(child_list(vec!["loop", "steps"], None, value.get("steps"))),
+            "branch" => {
+                // A branch's cases come before its `else`.
+                let cases = value.get("cases").and_then(Value::as_object).into_iter().flatten();
+                let case = |(case, nodes): (&'a String, &'a Value)| {
+                    child_list(vec!["branch", "cases", case], Some(case), Some(nodes))
+                };
+                lists.extend(cases.filter_map(case));
+                lists.extend(child_list(vec!["branch", "else"], None, value.get("else")));
+            }
+            _ => {}
+        }
+    }
+    lists
+}
+
+fn child_list<'a>(keys: Vec<&'a str>, case: Option<&'a str>, nodes: Option<&'a Value>) -> Option<ChildList<'a>> {
+    Some(ChildList { keys, case, nodes: nodes?.as_array()? })
 }
 
 /// A node as the walk comes by it.
@@ -110,13 +121,14 @@ pub(crate) fn id(node: &Value) -> Option<&str> {
 
 /// What the node does; `None` where it says not, or more than once.
 pub(crate) fn kind(node: &Value) -> Option<&'static str> {
-    let mut kinds = KINDS.iter().copied().filter(|kind| node.get(kind).is_some());
+    let keys = node.as_object()?.keys();
+    let mut kinds = keys.filter_map(|key| KINDS.iter().find(|kind| key == *kind).copied());
     kinds.next().filter(|_| kinds.next().is_none())
 }
 
 /// Whether it holds other nodes.
 pub(crate) fn is_container(node: &Value) -> bool {
-    CONTAINERS.iter().any(|kind| node.get(kind).is_some())
+    node.as_object().is_some_and(|fields| fields.keys().any(|key| CONTAINERS.contains(&key.as_str())))
 }
 
 /// The prompt or the source of a block.
