@@ -62,7 +62,15 @@ pub enum Lost {
 
 impl Process {
     /// Starts one and waits until it is caged.
+    ///
+    /// # Errors
+    ///
+    /// When the program does not start or is no worker. A program that was itself started as one but is none starts
+    /// nothing: it would go on starting itself.
     pub async fn start(settings: &Settings) -> Result<Self, String> {
+        if crate::is_worker() {
+            return Err("this program was started as a worker and is none".to_owned());
+        }
         let mut child = Command::new(&settings.program)
             .args(&settings.arguments)
             .arg(settings.memory.to_string())
