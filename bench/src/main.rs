@@ -5,6 +5,7 @@
 
 mod caller;
 mod floor;
+mod ledger;
 mod load;
 mod measure;
 mod mock;
@@ -38,6 +39,8 @@ struct Cli {
 enum Role {
     /// Measure and report.
     Run(measure::Options),
+    /// Compare the ledger with the model's own books after very many runs.
+    Ledger(ledger::Options),
     /// Serve as the model provider until stdin ends.
     #[command(hide = true)]
     Mock {
@@ -75,7 +78,12 @@ fn main() -> ExitCode {
 fn run(role: Role) -> Result<()> {
     use tokio::runtime::Builder;
     match role {
-        Role::Run(options) => Builder::new_current_thread().enable_all().build()?.block_on(until_stopped(&options)),
+        Role::Run(options) => {
+            Builder::new_current_thread().enable_all().build()?.block_on(until_stopped(measure::run(&options)))
+        }
+        Role::Ledger(options) => {
+            Builder::new_multi_thread().enable_all().build()?.block_on(until_stopped(ledger::run(&options)))
+        }
         Role::Mock { latency_ms } => {
             let router = mock::router(Duration::from_millis(latency_ms));
             Builder::new_current_thread().enable_all().build()?.block_on(serve::until_stdin_ends(router))
@@ -91,12 +99,12 @@ fn run(role: Role) -> Result<()> {
     }
 }
 
-/// Measures; a signal ends it early, and the children with it.
-async fn until_stopped(options: &measure::Options) -> Result<()> {
+/// Does the work; a signal ends it early, and the children with it.
+async fn until_stopped(work: impl Future<Output = Result<()>>) -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     tokio::select! {
-        result = measure::run(options) => result,
+        result = work => result,
         _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
         _ = terminate.recv() => anyhow::bail!("terminated"),
     }

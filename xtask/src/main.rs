@@ -4,6 +4,7 @@
 
 mod bench;
 mod chaos;
+mod ledger;
 mod openapi;
 mod output;
 mod process;
@@ -36,6 +37,8 @@ enum Task {
     Openapi(openapi::Options),
     /// Measure the released binary against a bare handler that does the same model calls.
     Bench(bench::Options),
+    /// Compare the ledger with the model's own books after very many runs with failures, call by call.
+    Ledger(ledger::Options),
     /// Kill the server, fault its store and its model, and check that nothing is lost.
     Chaos(chaos::Options),
 }
@@ -57,6 +60,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Tidy => tidy::run(&workspace),
         Task::Openapi(options) => openapi::run(&workspace, options),
         Task::Bench(options) => bench::run(&workspace, options),
+        Task::Ledger(options) => ledger::run(&workspace, options),
         Task::Chaos(options) => chaos::run(&workspace, options),
     }
 }
