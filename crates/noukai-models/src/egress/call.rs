@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    HeaderMap, Request, Response, StatusCode,
+    HeaderMap, Request, StatusCode,
     body::{Body, Incoming},
     header::{HeaderName, HeaderValue},
 };
@@ -43,33 +43,42 @@ impl Call {
             true => CallError::Connect(root_cause(&error)),
             false => CallError::Broken(root_cause(&error)),
         })?;
-        Ok(Answer { response, deadline })
+        let (head, body) = response.into_parts();
+        Ok(Answer { status: head.status, headers: head.headers, body, deadline })
     }
 }
 
 /// An answer whose body is still on its way.
 pub(crate) struct Answer {
-    response: Response<Incoming>,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Incoming,
     deadline: Instant,
 }
 
 impl Answer {
-    pub(crate) fn status(&self) -> StatusCode {
-        self.response.status()
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
     }
 
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        self.response.headers()
+    pub(crate) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Lets go of the headers. They are parts of the buffer they were read into, which is kept for as long as they are, and
+    /// another is taken for the body: a stream may go on for long.
+    pub(crate) fn forget_headers(&mut self) {
+        self.headers = HeaderMap::new();
     }
 
     /// What the answer says its body has.
     pub(crate) fn content_length(&self) -> Option<u64> {
-        self.response.body().size_hint().exact()
+        self.body.size_hint().exact()
     }
 
     /// The next bytes of the body; `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, CallError> {
-        while let Some(frame) = within(self.deadline, self.response.body_mut().frame()).await? {
+        while let Some(frame) = within(self.deadline, self.body.frame()).await? {
             let frame = frame.map_err(|error| CallError::Broken(root_cause(&error)))?;
             // What is no data are trailers, which nobody here reads.
             if let Ok(data) = frame.into_data() {

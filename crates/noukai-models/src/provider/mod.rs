@@ -108,7 +108,19 @@ impl Provider {
         request: &ModelRequest,
         deltas: Option<&dyn DeltaSink>,
     ) -> Result<ModelReply, ModelError> {
-        let Some(after) = self.config.hedge_after else { return self.once(request, deltas).await };
+        match self.config.hedge_after {
+            None => self.once(request, deltas).await,
+            // Apart, so that a call without another beside it has no room for two.
+            Some(after) => Box::pin(self.hedged(request, deltas, after)).await,
+        }
+    }
+
+    async fn hedged(
+        &self,
+        request: &ModelRequest,
+        deltas: Option<&dyn DeltaSink>,
+        after: Duration,
+    ) -> Result<ModelReply, ModelError> {
         let speaker = Speaker::new(deltas);
         let (one, two) = (speaker.voice(1), speaker.voice(2));
         let (end, hedged) = race(&speaker, after, self.once(request, one.sink()), self.once(request, two.sink())).await;

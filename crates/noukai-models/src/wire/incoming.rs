@@ -13,20 +13,23 @@ const FIRST_CAPACITY: usize = 1024 * 1024;
 /// A response with a limit.
 pub(crate) struct Incoming {
     answer: Answer,
+    is_json: bool,
     limit: usize,
     left: usize,
 }
 
 impl Incoming {
-    pub(crate) fn new(answer: Answer, limit: usize) -> Result<Self, Fault> {
-        let incoming = Self { answer, limit, left: limit };
+    pub(crate) fn new(mut answer: Answer, limit: usize) -> Result<Self, Fault> {
+        let kind = answer.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        let is_json = kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"));
+        answer.forget_headers();
+        let incoming = Self { answer, is_json, limit, left: limit };
         let announced = incoming.answer.content_length().unwrap_or(0);
         if announced > limit as u64 { Err(incoming.too_long()) } else { Ok(incoming) }
     }
 
-    pub(crate) fn is_json(&self) -> bool {
-        let kind = self.answer.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-        kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"))
+    pub(crate) const fn is_json(&self) -> bool {
+        self.is_json
     }
 
     /// The next bytes; `None` at the end.

@@ -185,7 +185,12 @@ impl Shared {
         loop {
             let (next, closed) = {
                 let mut queue = self.queue.lock();
-                (queue.pop(), queue.closed)
+                let next = queue.pop();
+                if next.is_none() {
+                    // A model may think for long, and many runs may wait for theirs.
+                    queue.events = VecDeque::new();
+                }
+                (next, queue.closed)
             };
             match next {
                 Some(shown) if shown.is_stored().await => return Some(shown),

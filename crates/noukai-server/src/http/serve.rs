@@ -13,6 +13,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Longest time a request's head may take to arrive, and a kept connection may be silent.
 const HEAD_TIME: Duration = Duration::from_secs(30);
+/// What a connection of HTTP/2 begins with.
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0";
 /// Bytes of a request's head: line and headers.
 const HEAD_BYTES: usize = 64 * 1024;
 /// Headers of a request.
@@ -48,7 +50,7 @@ async fn pause(error: &io::Error) {
 async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
     // Events are small and wanted at once.
     let _ = stream.set_nodelay(true);
-    let builder = builder();
+    let Some(Some(builder)) = stop.run_until_cancelled(builder_for(&stream)).await else { return };
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -62,6 +64,17 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
         // Clients that go away are everyday life.
         tracing::debug!(error, "connection ended early");
     }
+}
+
+/// `None` for a connection that says nothing.
+///
+/// What reads the first bytes to tell HTTP/1 from HTTP/2 goes on with a buffer of twice the size for as long as the
+/// connection lasts. So they are looked at here, and where they say that it is HTTP/1, nobody else has to.
+async fn builder_for(stream: &TcpStream) -> Option<auto::Builder<TokioExecutor>> {
+    let mut first = [0; HTTP_2.len()];
+    let looked = tokio::time::timeout(HEAD_TIME, stream.peek(&mut first)).await.ok()?;
+    let seen = looked.ok().and_then(|count| first.get(..count)).filter(|seen| !seen.is_empty())?;
+    Some(if HTTP_2.starts_with(seen) { builder() } else { builder().http1_only() })
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
