@@ -305,6 +305,18 @@ mod tests {
     }
 
     #[test]
+    fn no_name_begins_as_a_formula_does() {
+        for start in ["=", "+", "-", "@", "\t", "\r", "=\"", "-,"] {
+            let cell = csv_text(&format!("{start}cmd|' /C calc'!A0"));
+            assert!(cell.trim_start_matches('"').starts_with('\''), "{cell:?}");
+        }
+        for harmless in ["a=1", "openai/gpt-4o-mini", "", "2027-01-31", "'"] {
+            assert_eq!(csv_text(harmless), harmless);
+        }
+        assert_eq!(csv_text("a\nb"), "\"a\nb\"");
+    }
+
+    #[test]
     fn days_and_times_are_read() {
         assert_eq!(moment("from", "2027-01-31").unwrap().unix_timestamp() % 86_400, 0);
         assert_eq!(moment("from", "2027-01-31T12:30:00+01:00").unwrap().unix_timestamp() % 86_400, 41_400);

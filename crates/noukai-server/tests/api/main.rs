@@ -10,6 +10,7 @@ mod authoring;
 mod cache;
 mod client;
 mod code;
+mod credit;
 mod errors;
 mod examples;
 mod fallback;

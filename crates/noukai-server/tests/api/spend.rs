@@ -22,7 +22,7 @@ pub async fn on(model: &Model, change: impl FnOnce(&mut Config), steps: Value) -
     server
 }
 
-async fn put(server: &TestServer, steps: Value) {
+pub async fn put(server: &TestServer, steps: Value) {
     let flow = json!({"schema": 1, "slug": "work", "input": {"message": "string"}, "steps": steps});
     server.server.app().put_flow(&server.project, &flow).await.expect("a flow");
 }
@@ -31,13 +31,13 @@ pub fn step(id: &str) -> Value {
     json!({"id": id, "llm": {"model": PRICED, "prompt": "{{ initial.message }}"}})
 }
 
-const WORK: &str = "/seq/acme/demo/work/execute";
+pub const WORK: &str = "/seq/acme/demo/work/execute";
 
-async fn run(server: &TestServer) -> Value {
+pub async fn run(server: &TestServer) -> Value {
     server.post(WORK, &json!({"message": "x"})).send().await.ok()
 }
 
-async fn usage(server: &TestServer, query: &str) -> Value {
+pub async fn usage(server: &TestServer, query: &str) -> Value {
     server.get(&format!("/usage?{query}")).send().await.ok()
 }
 
@@ -51,7 +51,7 @@ pub fn tokens_a_day(limit: u64) -> Value {
 }
 
 /// 10 tokens for each call.
-fn ten() -> Manners {
+pub fn ten() -> Manners {
     Manners { tokens: Some((7, 3)), ..Manners::default() }
 }
 
@@ -83,7 +83,12 @@ async fn the_ledger_agrees_with_the_model_to_the_last_token() {
         server.get(&format!("/seq/acme/demo/work/jobs/{job}?wait=60")).send().await.ok()
     });
     let loops = (0..10).map(|_| server.execute("loops", json!({"parameters": {"items": [1, 2, 3, 4]}})));
-    tokio::join!(join_all(runs), join_all(jobs), join_all(loops));
+    let streams = (0..20).map(|_| async {
+        let body = json!({"message": "x", "runRemaining": true});
+        server.post("/seq/acme/demo/work/step?deltas=true", &body).send().await.events()
+    });
+    let (_, _, _, streams) = tokio::join!(join_all(runs), join_all(jobs), join_all(loops), join_all(streams));
+    assert!(streams.iter().flatten().any(|event| event.kind == "step_delta" && event.data["restart"] == true));
     let account = model.account();
     assert!(account.faults > 30 && account.unpriced > 0 && account.unclear > 0, "{account:?}");
     let total = usage(&server, "groupBy=").await["total"].clone();
@@ -175,6 +180,67 @@ async fn usage_is_narrowed_bounded_and_given_as_csv() {
     for bad in ["limit=1001", "after=x", "to=soon"] {
         server.get(&format!("/usage/calls?{bad}")).send().await.refused(422, "VALIDATION_ERROR");
     }
+}
+
+/// Two versions, two flows, two keys, two models, two sessions one of which a spreadsheet would take for a formula.
+#[tokio::test]
+async fn each_grouping_names_its_groups_and_loses_no_call() {
+    let model = Model::start(ten()).await;
+    let unpriced = json!({"id": "b", "llm": {"model": UNPRICED, "prompt": "x"}});
+    let server = on(&model, |_| {}, json!([step("a"), unpriced])).await;
+    run(&server).await;
+    let app = server.server.app();
+    let version = app.publish(&server.project, "work", "first", "test").await.expect("a version");
+    app.promote(&server.project, "work", version, "test").await.expect("the production version");
+    for session in ["=1+1", "plain"] {
+        server.post(WORK, &json!({"message": "x"})).header("x-session-id", session).send().await.ok();
+    }
+    let second = server.issue_key(&server.project).await;
+    let (_, beside) = server.other_project("acme", "beside").await;
+    for (key, path) in [(&second, "/seq/acme/demo/echo/execute"), (&beside, "/seq/acme/beside/echo/execute")] {
+        let request = server.bare(Method::POST, path).header("authorization", format!("Bearer {key}"));
+        request.json(&json!({"message": "x"})).send().await.ok();
+    }
+    let key = |key: &str| key.split('_').nth(2).expect("an id").to_owned();
+    let (first, second) = (key(&server.key), key(&second));
+    let mut keys = [(first.as_str(), 6), (second.as_str(), 1)];
+    keys.sort_unstable();
+    let version = version.to_string();
+    let today = usage(&server, "groupBy=day").await["rows"][0]["day"].as_str().expect("a day").to_owned();
+    let groups: [(&str, &[(&str, u64)]); 8] = [
+        ("day", &[(&today, 7)]),
+        ("model", &[(UNPRICED, 3), (PRICED, 4)]),
+        ("provider", &[("backup", 3), ("openai", 4)]),
+        ("flow", &[("echo", 1), ("work", 6)]),
+        ("version", &[("0", 3), (&version, 4)]),
+        ("key", &keys),
+        ("project", &[("demo", 7)]),
+        ("session", &[("", 3), ("=1+1", 2), ("plain", 2)]),
+    ];
+    for (by, expected) in groups {
+        let report = usage(&server, &format!("groupBy={by}")).await;
+        let name = |row: &Value| match &row[by] {
+            Value::String(name) => name.clone(),
+            Value::Null => String::new(),
+            number => number.to_string(),
+        };
+        let rows = report["rows"].as_array().expect("rows");
+        let found: Vec<(String, u64)> =
+            rows.iter().map(|row| (name(row), row["calls"].as_u64().expect("a count"))).collect();
+        let expected: Vec<(String, u64)> = expected.iter().map(|(name, calls)| ((*name).to_owned(), *calls)).collect();
+        assert_eq!(found, expected, "{by}");
+        assert_eq!((&report["groupBy"], &report["total"]["calls"]), (&json!([by]), &json!(7)));
+        let csv = server.get(&format!("/usage?groupBy={by}&format=csv")).send().await;
+        let cells: Vec<&str> = csv.text.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+        let guarded: Vec<String> = expected.into_iter().map(|(name, _)| name.replace("=1", "'=1")).collect();
+        assert_eq!(cells, guarded, "{by}");
+    }
+    let all = usage(&server, "groupBy=project&scope=organization").await;
+    assert_eq!((&all["rows"][0]["project"], &all["rows"][1]["project"]), (&json!("beside"), &json!("demo")));
+    assert_eq!(all["total"]["calls"], 8);
+    let hour = format!("groupBy=session&from={today}T00:00:00Z&to={today}T23:59:59Z");
+    assert_eq!(usage(&server, &hour).await["total"]["calls"], 7, "to the end of the day's last hour");
+    assert_eq!(usage(&server, &format!("to={today}&from=2020-01-01")).await["total"]["calls"], 0);
 }
 
 #[tokio::test]

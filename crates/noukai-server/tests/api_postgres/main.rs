@@ -10,6 +10,8 @@ mod authoring;
 mod cache;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../api/credit.rs"]
+mod credit;
 #[path = "../api/errors.rs"]
 mod errors;
 #[path = "../api/fallback.rs"]

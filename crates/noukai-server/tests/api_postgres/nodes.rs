@@ -182,6 +182,46 @@ async fn requests_are_counted_by_all_together() {
         .for_each(|reply| drop(reply.refused(429, "RATE_LIMITED")));
 }
 
+/// Of a project and of a key: what fits into a minute passes, at whichever server, and no more; who is refused hears when to
+/// come again.
+#[tokio::test]
+async fn requests_per_minute_are_one_count_on_all_servers() {
+    const MOST: u32 = 6;
+    for of_key in [false, true] {
+        let (one, other) = two(if of_key {
+            |config| config.limits.key_requests_per_minute = Some(MOST)
+        } else {
+            |config| config.limits.project_requests_per_minute = Some(MOST)
+        })
+        .await;
+        let keys = [one.issue_key(&one.project).await, one.issue_key(&one.project).await];
+        let begun = Instant::now();
+        let (mut passed, mut refused) = (0, 0);
+        for number in 0..16 {
+            let server = if number % 2 == 0 { &one } else { &other };
+            // The limit of a key is for each by itself; that of a project for both.
+            let key = if of_key { &keys[0] } else { &keys[number / 2 % 2] };
+            let ask = server.bare(Method::GET, "/limits").header("authorization", format!("Bearer {key}"));
+            let reply = ask.send().await;
+            if reply.status.is_success() {
+                passed += 1;
+                continue;
+            }
+            refused += 1;
+            let wait = reply.header("retry-after").and_then(|wait| wait.parse::<u32>().ok());
+            assert!(wait.is_some_and(|wait| (1..=10).contains(&wait)), "{wait:?}");
+            reply.refused(429, "RATE_LIMITED");
+        }
+        // One more may have come about for each ten seconds that this took.
+        let most = MOST + 1 + (begun.elapsed().as_secs() / 10) as u32;
+        assert!((MOST..=most).contains(&passed) && refused > 0, "{passed} passed, of a key: {of_key}");
+        if of_key {
+            let free = one.bare(Method::GET, "/limits").header("authorization", format!("Bearer {}", keys[1]));
+            free.send().await.ok();
+        }
+    }
+}
+
 #[tokio::test]
 async fn runs_at_the_same_time_are_counted_by_all_together() {
     let (one, other) = two(|config| config.limits.concurrent_runs = 1).await;

@@ -7,7 +7,10 @@ use axum::{
     Json, Router,
     body::Body,
     extract::State,
-    http::{StatusCode, header::RETRY_AFTER},
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    },
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -127,16 +130,30 @@ async fn answer(State(model): State<Arc<Inner>>, Json(request): Json<Value>) -> 
         model.go.notified().await;
     }
     let is_one_in = |every: u64| every > 0 && scattered(number).is_multiple_of(every);
+    let streams = request["stream"] == true;
     if is_one_in(model.manners.fault_every) {
-        return bad(&model, number);
+        return bad(&model, number, streams);
     }
     let (prompt, completion) = model.manners.tokens.unwrap_or((number % 97 + 3, number % 13 + 1));
     let text = if is_one_in(model.manners.misfit_every) { "no JSON" } else { r#"{"label": "x"}"# };
     count(&model, request["model"] == "gpt-4o-mini", prompt, completion);
-    let message = json!({"role": "assistant", "content": text});
     let usage = json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion});
+    if streams {
+        let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage});
+        return events(&format!("{}data: {end}\n\ndata: [DONE]\n\n", piece(text)));
+    }
+    let message = json!({"role": "assistant", "content": text});
     let choices = json!([{"index": 0, "message": message, "finish_reason": "stop"}]);
     Json(json!({"id": "x", "model": request["model"], "choices": choices, "usage": usage})).into_response()
+}
+
+fn events(text: &str) -> Response {
+    ([(CONTENT_TYPE, "text/event-stream")], text.to_owned()).into_response()
+}
+
+/// Text in a stream, without an end.
+fn piece(text: &str) -> String {
+    format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": text}}]}))
 }
 
 /// The same number each time, without a pattern.
@@ -156,7 +173,7 @@ fn count(model: &Inner, priced: bool, prompt: u64, completion: u64) {
     }
 }
 
-fn bad(model: &Inner, number: u64) -> Response {
+fn bad(model: &Inner, number: u64, streams: bool) -> Response {
     let kind = scattered(number ^ 0xABCD) % 4;
     let mut account = model.account.lock();
     account.faults += 1;
@@ -165,13 +182,17 @@ fn bad(model: &Inner, number: u64) -> Response {
     match kind {
         0 => (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "0")], "slow down").into_response(),
         1 => (StatusCode::INTERNAL_SERVER_ERROR, "it broke").into_response(),
+        // Text has come, but no end of it.
+        2 if streams => events(&piece("some")),
         2 => Json(json!({"no": "completion"})).into_response(),
         // Less than was announced: the connection breaks.
-        _ => {
-            let part = futures::stream::iter([Ok::<_, Infallible>(r#"{"id": "#)]);
-            let response =
-                Response::builder().header("content-length", "100").header("content-type", "application/json");
-            response.body(Body::from_stream(part)).expect("a response")
-        }
+        _ if streams => broken("text/event-stream", piece("some")),
+        _ => broken("application/json", r#"{"id": "#.to_owned()),
     }
+}
+
+fn broken(kind: &str, part: String) -> Response {
+    let part = futures::stream::iter([Ok::<_, Infallible>(part)]);
+    let response = Response::builder().header("content-length", "100000").header("content-type", kind);
+    response.body(Body::from_stream(part)).expect("a response")
 }

@@ -29,15 +29,17 @@ pub(crate) const SO_FAR: &str = "SELECT CAST(COALESCE(sum(u.cost), 0) AS BIGINT)
     WHERE p.org_id = $1 AND ($2 = 'organization' OR u.project_id = $3) AND ($2 <> 'flow' OR u.flow_slug = $4) \
     AND ($2 <> 'key' OR u.key_id = $4) AND u.hour >= $5";
 
-pub(crate) const CHARGE_SQLITE: &str = "INSERT INTO budget_spend (budget_id, period, spent) VALUES ($1, $2, $3) \
-    ON CONFLICT (budget_id, period) DO UPDATE SET \
+/// A budget that was removed meanwhile is charged nothing.
+pub(crate) const CHARGE_SQLITE: &str = "INSERT INTO budget_spend (budget_id, period, spent) SELECT $1, $2, $3 \
+    WHERE EXISTS (SELECT 1 FROM budgets WHERE id = $1) ON CONFLICT (budget_id, period) DO UPDATE SET \
     spent = CASE WHEN budget_spend.spent > 9223372036854775807 - excluded.spent THEN 9223372036854775807 \
     ELSE budget_spend.spent + excluded.spent END";
 
-/// $1: the node. Rows that others may add to are touched in order.
+/// $1: the node. As [`CHARGE_SQLITE`]. Rows that others may add to are touched in order.
 pub(crate) const CHARGE_POSTGRES: &str = "INSERT INTO budget_spend (budget_id, period, node, spent, granted) \
     SELECT c.budget, c.period, $1::uuid, sum(c.amount)::bigint, 0 FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) \
-    AS c(budget, period, amount) GROUP BY 1, 2 ORDER BY 1, 2 ON CONFLICT (budget_id, period, node) DO UPDATE SET \
+    AS c(budget, period, amount) JOIN budgets b ON b.id = c.budget GROUP BY 1, 2 ORDER BY 1, 2 \
+    ON CONFLICT (budget_id, period, node) DO UPDATE SET \
     spent = CASE WHEN budget_spend.spent > 9223372036854775807 - excluded.spent THEN 9223372036854775807 \
     ELSE budget_spend.spent + excluded.spent END";
 

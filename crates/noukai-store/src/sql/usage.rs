@@ -76,7 +76,8 @@ pub(crate) const ADD_POSTGRES: &str = concat!(
      ON CONFLICT (project_id, hour, flow_slug, version, key_id, model, provider, slot) ",
     add_to_sums!(),
     "), charged AS (SELECT c.budget, c.period, c.amount FROM unnest($24::uuid[], $25::uuid[], $26::bigint[], \
-     $27::bigint[]) AS c(entry, budget, period, amount) JOIN added ON added.id = c.entry) \
+     $27::bigint[]) AS c(entry, budget, period, amount) JOIN added ON added.id = c.entry \
+     JOIN budgets b ON b.id = c.budget) \
      INSERT INTO budget_spend (budget_id, period, node, spent, granted) \
      SELECT budget, period, $23::uuid, LEAST(sum(amount), 9223372036854775807)::bigint, 0 FROM charged \
      GROUP BY 1, 2 ORDER BY 1, 2 ON CONFLICT (budget_id, period, node) DO UPDATE SET \
@@ -120,8 +121,9 @@ pub(crate) fn select(query: &UsageQuery) -> String {
         sql.push_str(&format!(" AND u.{column} = ${}", number + 4));
     }
     if !names.is_empty() {
-        let order = names.join(", ");
-        sql.push_str(&format!(" GROUP BY {order} ORDER BY {order}"));
+        // Databases do not agree on where calls without a name stand.
+        let order: Vec<String> = names.iter().map(|name| format!("{name} NULLS FIRST")).collect();
+        sql.push_str(&format!(" GROUP BY {} ORDER BY {}", names.join(", "), order.join(", ")));
     }
     sql.push_str(&format!(" LIMIT {}", query.limit));
     sql

@@ -132,11 +132,18 @@ pub async fn removed_with_its_count(store: Shared) {
     let demo = project(&store, "demo").await;
     let first = store.put_budget(&budget(&store, demo).await, 1, since()).await.unwrap();
     let charges = vec![Charge { budget: first.id, period: 1, amount: 7 }];
-    store.add_usage(vec![Arc::new(UsageEntry { charges, ..call(spender(demo), 1) })]).await.unwrap();
+    let entry = |minute| Arc::new(UsageEntry { charges: charges.clone(), ..call(spender(demo), minute) });
+    store.add_usage(vec![entry(1)]).await.unwrap();
     assert!(!store.remove_budget(Uuid::now_v7(), first.id).await.unwrap());
     assert!(store.remove_budget(first.org_id, first.id).await.unwrap());
     assert!(!store.remove_budget(first.org_id, first.id).await.unwrap());
     assert_eq!((store.budgets().await.unwrap(), spent(&store, first.id, 1).await), (vec![], 0));
+    // A call that was under way when it was removed, and a run that began.
+    store.add_usage(vec![entry(2)]).await.unwrap();
+    let mut begin = create(record(demo, run_id(), TriggerType::Execute));
+    begin.create.as_mut().unwrap().charges.clone_from(&charges);
+    store.append(begin).stored().await.unwrap();
+    assert_eq!(spent(&store, first.id, 1).await, 0);
 }
 
 pub async fn hostile_text_is_only_text(store: Shared) {

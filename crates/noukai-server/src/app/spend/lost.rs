@@ -75,6 +75,12 @@ impl App {
         }
     }
 
+    /// As if the ledger took nothing, or took entries again.
+    #[cfg(test)]
+    pub(crate) fn set_ledger_down(&self, down: bool) {
+        self.spend().lost.down.store(down, Ordering::Relaxed);
+    }
+
     pub(super) fn check_ledger(&self) -> Result<(), NoCredit> {
         if self.spend().lost.down.load(Ordering::Relaxed) {
             return Err(NoCredit::Unknown("the ledger takes no entries".to_owned()));

@@ -53,6 +53,8 @@ impl Meter {
     pub fn new(budget: &BudgetRecord, period: i64, spent: i64, shared: bool) -> Self {
         let mut state = State { spent, ..State::default() };
         state.set_limit(budget, shared);
+        // Said by whoever came to it.
+        state.warned = spent >= state.warn_at;
         Self {
             budget: budget.id,
             period,
@@ -136,10 +138,18 @@ impl Meter {
     /// The budget was set anew, perhaps.
     fn set_limit(&self, budget: &BudgetRecord) {
         let mut state = self.state.lock();
-        if state.limit != budget.amount {
+        if (state.limit, state.warn_at) != (budget.amount, warn_at(budget)) {
             state.set_limit(budget, self.shared);
             state.warned = false;
         }
+        drop(state);
+        self.changes.send_replace(());
+    }
+
+    /// The budget was removed: nobody waits for it any more.
+    fn lift(&self) {
+        let mut state = self.state.lock();
+        (state.limit, state.warn_at, state.cap) = (i64::MAX, i64::MAX, i64::MAX);
         drop(state);
         self.changes.send_replace(());
     }
@@ -245,17 +255,20 @@ impl Meters {
         self.0.lock().values().cloned().collect()
     }
 
-    /// Holds the meters against the budgets in force, each with the number of its period: what is of others goes, but for
-    /// what is still under way.
+    /// Holds the meters against the budgets in force, each with the number of its period: those of removed budgets go, and
+    /// those of periods that are over once nothing is under way.
     pub fn settle_on(&self, budgets: &[(Arc<BudgetRecord>, i64)]) {
-        let known: HashMap<(Uuid, i64), &BudgetRecord> =
-            budgets.iter().map(|(budget, period)| ((budget.id, *period), budget.as_ref())).collect();
-        self.0.lock().retain(|key, meter| match known.get(key) {
-            Some(budget) => {
+        let known: HashMap<Uuid, (&BudgetRecord, i64)> =
+            budgets.iter().map(|(budget, period)| (budget.id, (budget.as_ref(), *period))).collect();
+        self.0.lock().retain(|(budget, period), meter| match known.get(budget) {
+            Some((budget, now)) => {
                 meter.set_limit(budget);
-                true
+                period >= now || meter.state.lock().reserved > 0
             }
-            None => meter.state.lock().reserved > 0,
+            None => {
+                meter.lift();
+                false
+            }
         });
     }
 }
@@ -340,5 +353,49 @@ mod tests {
         assert!(meter.hold().is_some());
         meters.settle_on(&[]);
         assert!(meters.get(Uuid::nil(), 0).is_none());
+    }
+
+    #[tokio::test]
+    async fn who_waits_hears_that_the_budget_is_gone() {
+        let meters = Meters::default();
+        let meter = meters.add(Meter::new(&budget(100, BudgetUnit::Tokens), 0, 99, false));
+        let held = meter.hold().expect("one is left");
+        let mut changed = meter.watch();
+        assert!(meter.hold().is_none());
+        meters.settle_on(&[]);
+        changed.changed().await.expect("word of it");
+        assert!(meter.is_open() && !meter.is_exhausted());
+        held.settle(5);
+    }
+
+    #[test]
+    fn a_meter_of_a_period_that_is_over_stays_until_its_calls_have_ended() {
+        let meters = Meters::default();
+        let meter = meters.add(Meter::new(&budget(100, BudgetUnit::Tokens), 7, 0, false));
+        let held = meter.hold().expect("all is left");
+        let now = [(Arc::new(budget(100, BudgetUnit::Tokens)), 8)];
+        meters.settle_on(&now);
+        assert!(meters.get(Uuid::nil(), 7).is_some());
+        drop(held);
+        meters.settle_on(&now);
+        assert!(meters.get(Uuid::nil(), 7).is_none());
+    }
+
+    #[test]
+    fn a_budget_warns_once_and_again_where_its_level_was_changed() {
+        let meter = meter(100, 0, false);
+        let warned = || meter.state.lock().warned;
+        meter.hold().expect("all is left").settle(79);
+        assert!(!warned());
+        meter.hold().expect("some is left").settle(1);
+        assert!(warned());
+        meter.set_limit(&BudgetRecord { warn_percent: 90, ..budget(100, BudgetUnit::Tokens) });
+        assert!(!warned(), "of the new level nothing was said");
+        meter.hold().expect("some is left").settle(10);
+        assert!(warned());
+        assert!(
+            Meter::new(&budget(100, BudgetUnit::Tokens), 0, 90, false).state.lock().warned,
+            "said before a restart"
+        );
     }
 }

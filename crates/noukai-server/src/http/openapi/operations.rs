@@ -152,6 +152,8 @@ const JOB_ERRORS: &[ErrorCode] = &join::<19>(START, &[MessagesRoleInvalid, Messa
 const RETRY_ERRORS: &[ErrorCode] = &[
     JobNotFound,
     Conflict,
+    InsufficientCredits,
+    BillingUnavailable,
     ValidationError,
     MissingMessage,
     ModelMimeIncompatible,
