@@ -85,3 +85,80 @@ fn builder() -> auto::Builder<TokioExecutor> {
     http2.timer(TokioTimer::new()).max_header_list_size(HEAD_BYTES as u32).max_concurrent_streams(STREAMS);
     builder
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::any;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    struct Server {
+        address: std::net::SocketAddr,
+        stop: CancellationToken,
+        task: tokio::task::JoinHandle<()>,
+    }
+
+    impl Server {
+        async fn start() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let (address, stop) = (listener.local_addr().expect("an address"), CancellationToken::new());
+            let task = tokio::spawn(serve(listener, Router::new().route("/", any(|| async { "well" })), stop.clone()));
+            Self { address, stop, task }
+        }
+
+        /// A client that has sent pieces, one after the other.
+        async fn client(&self, pieces: &[&[u8]]) -> TcpStream {
+            let mut client = TcpStream::connect(self.address).await.expect("a connection");
+            client.set_nodelay(true).expect("no delay");
+            for piece in pieces {
+                client.write_all(piece).await.expect("sent");
+                // Each arrives by itself.
+                tokio::task::yield_now().await;
+            }
+            client
+        }
+
+        async fn end(self) {
+            self.stop.cancel();
+            self.task.await.expect("it ends");
+        }
+    }
+
+    #[tokio::test]
+    async fn http_1_is_known_however_its_first_bytes_come() {
+        let server = Server::start().await;
+        for pieces in [
+            &[b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".as_slice()] as &[&[u8]],
+            &[b"P", b"O", b"ST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"],
+            &[b"PR", b"OPFIND / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"],
+            &[b"GET / HT", b"TP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"],
+        ] {
+            let mut said = String::new();
+            server.client(pieces).await.read_to_string(&mut said).await.expect("an answer");
+            assert!(said.starts_with("HTTP/1.1 200 OK\r\n") && said.ends_with("well"), "{said}");
+        }
+        server.end().await;
+    }
+
+    #[tokio::test]
+    async fn http_2_is_spoken_to_who_begins_with_it() {
+        let server = Server::start().await;
+        // The preface and empty settings.
+        let mut client = server.client(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[0, 0, 0, 4, 0, 0, 0, 0, 0]]).await;
+        let mut head = [0; 9];
+        client.read_exact(&mut head).await.expect("a frame");
+        assert_eq!(head[3], 4, "the server's settings: {head:?}");
+        drop(client);
+        server.end().await;
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_holds_nobody_up() {
+        let server = Server::start().await;
+        let mut silent = server.client(&[]).await;
+        drop(server.client(&[]).await);
+        server.end().await;
+        assert_eq!(silent.read(&mut [0; 1]).await.expect("the end"), 0);
+    }
+}
