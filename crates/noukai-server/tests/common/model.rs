@@ -1,7 +1,7 @@
 //! A model that keeps its own account: what it was asked, how often it answered, and with how many tokens. Every so many
 //! calls it answers badly.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -109,9 +109,12 @@ impl Model {
 
     /// Waits until so many calls have arrived.
     pub async fn asked(&self, calls: u64) {
-        while self.account().calls < calls {
-            tokio::task::yield_now().await;
-        }
+        let arrived = async {
+            while self.account().calls < calls {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), arrived).await.expect("so many calls");
     }
 
     /// Lets one call that waits go on, or the next to come.
