@@ -6,7 +6,7 @@ use noukai_engine::{DoneOutputs, Event, Outcome, RunSpec, Until};
 use noukai_flow::Flow;
 use serde_json::{Map, Value, json};
 
-use crate::support::{Ran, Script, Turn, drive, flow, spec};
+use crate::support::{Ran, Script, Turn, drive, flow, roomy, spec};
 
 /// The outputs a client holds, and where it stands.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +19,7 @@ impl Client {
     /// What this client would ask for.
     pub fn spec(&self, flow: &Arc<Flow>, initial: &Value, until: Until) -> RunSpec {
         let done = DoneOutputs::from_outputs(flow, &self.outputs, self.cursor).unwrap();
-        RunSpec { done, cursor: self.cursor, until, ..spec(flow, initial) }
+        RunSpec { done, cursor: self.cursor, until, ..roomy(spec(flow, initial)) }
     }
 
     /// Takes what a pass reported; the steps that were, in order.

@@ -11,7 +11,7 @@ use crate::{
     passes::step_through,
     plan::{AnyFlow, Style, any_flow},
     recovery::check_recovery,
-    support::{Script, answer, drive, flow_of, spec},
+    support::{Script, answer, drive, flow_of, roomy, spec},
 };
 
 /// The scripted model's reply depends on every letter of the prompt, so prompts hold all there is.
@@ -29,7 +29,7 @@ const CRASHES: usize = 40;
 
 async fn check(flow: Arc<Flow>, fails: bool, initial: Value) {
     let script = Arc::new(Script::new(answer));
-    let ran = drive(spec(&flow, &initial), &script).await;
+    let ran = drive(roomy(spec(&flow, &initial)), &script).await;
     let whole = ran.result();
     let (stations, stepped) = step_through(&flow, &initial, &script).await;
     assert_eq!(stepped, whole, "step by step; one pass was\n{}", ran.text());

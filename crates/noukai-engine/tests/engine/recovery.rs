@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     passes::reports,
-    support::{Ran, Script, drive, flow, spec},
+    support::{Ran, Script, drive, flow, roomy, spec},
 };
 
 /// What a server rebuilds from the events it stored.
@@ -76,7 +76,7 @@ pub async fn check_recovery(ran: &Ran, initial: &Value, script: &Arc<Script>, ev
             done.attempts.clear();
         }
         let asked = script.calls();
-        let after = drive(RunSpec { done, ..spec(flow, initial) }, script).await;
+        let after = drive(RunSpec { done, ..roomy(spec(flow, initial)) }, script).await;
         let told = || format!("killed after event {cut}:\n{}\n--- and then\n{}", ran.text(), after.text());
         assert_eq!(after.result(), ran.result(), "{}", told());
         let (completed, begun) = (completed(before), begun(&after.events));

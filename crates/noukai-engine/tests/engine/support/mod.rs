@@ -66,6 +66,11 @@ pub fn spec(flow: &Arc<Flow>, initial: &Value) -> RunSpec {
     }
 }
 
+/// The same, where steps may give as much as random flows do: loops in loops in parallel containers repeat themselves.
+pub fn roomy(spec: RunSpec) -> RunSpec {
+    RunSpec { bounds: RunBounds { output_bytes: 1024 * 1024, ..spec.bounds }, ..spec }
+}
+
 /// How a pass went.
 pub struct Ran {
     pub flow: Arc<Flow>,
