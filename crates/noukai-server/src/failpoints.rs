@@ -251,9 +251,10 @@ impl Runs for FailingStore {
         id: RunId,
         last_seq: u64,
         from_final: bool,
+        under: Option<RunId>,
         at: OffsetDateTime,
     ) -> Result<Resumed, StoreError> {
-        self.at("resume", self.inner.resume(project, id, last_seq, from_final, at)).await
+        self.at("resume", self.inner.resume(project, id, last_seq, from_final, under, at)).await
     }
 
     fn watch(&self, id: RunId) -> watch::Receiver<u64> {

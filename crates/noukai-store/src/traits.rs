@@ -205,13 +205,15 @@ pub trait Runs: Send + Sync {
 
     /// Takes a waiting run on, as it stood when its `last_seq` was read: one caller of many wins, and none that looked
     /// too long ago. `from_final` allows a completed or failed run too (a step run whose caller goes back), never a
-    /// cancelled one.
+    /// cancelled one. `under` is the run that an idempotency key was begun with: the key then stands for what the winner
+    /// makes of this run.
     async fn resume(
         &self,
         project: ProjectId,
         id: RunId,
         last_seq: u64,
         from_final: bool,
+        under: Option<RunId>,
         at: OffsetDateTime,
     ) -> Result<Resumed, StoreError>;
 
@@ -239,7 +241,8 @@ pub trait Jobs: Send + Sync {
     async fn job(&self, project: ProjectId, id: RunId) -> Result<Option<JobRecord>, StoreError>;
 
     /// Asks for its cancellation. A job that nobody works on, as nobody claimed it or the lease ran out, is cancelled
-    /// here and now; its last event follows those it has. One that has ended stays as it is. The job as it stands then;
+    /// here and now; its last event follows those it has. One that was begun is so only by who has seen all of its
+    /// events ([`CutOff`]); else [`StoreError::Conflict`]. One that has ended stays as it is. The job as it stands then;
     /// `None` where there is none.
     async fn cancel_job(
         &self,

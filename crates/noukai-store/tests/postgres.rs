@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod contract;
+mod tls;
 mod wire;
 
 use std::{sync::Arc, time::Duration};
@@ -216,7 +217,7 @@ async fn a_resumed_run_is_its_new_nodes() {
     let id = started(&dead, demo, TriggerType::Step).await;
     dead.append(write(demo, id).change(pause_with(None))).stored().await.unwrap();
     beat(&live, 60).await;
-    assert_eq!(live.resume(demo, id, 0, false, at(16)).await.unwrap(), Resumed::Claimed);
+    assert_eq!(live.resume(demo, id, 0, false, None, at(16)).await.unwrap(), Resumed::Claimed);
     assert_eq!(live.recover(at(500)).await.unwrap(), []);
 }
 
@@ -256,7 +257,7 @@ async fn a_commit_whose_answer_is_lost_took_place_once() {
         assert_eq!(store.run(demo, id).await.unwrap().unwrap().pauses, 1);
 
         wire.break_next(how);
-        assert_eq!(store.resume(demo, id, 2, false, at(16)).await.unwrap(), Resumed::Claimed, "{how:?}");
+        assert_eq!(store.resume(demo, id, 2, false, None, at(16)).await.unwrap(), Resumed::Claimed, "{how:?}");
         assert!(wire.is_whole());
 
         let job = started(&store, demo, TriggerType::Job).await;

@@ -2,9 +2,13 @@
 //! panics or is killed: a small process waits for the end of its owner and then tidies up.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     net::TcpListener,
-    os::unix::{fs::chown, process::CommandExt as _},
+    os::unix::{
+        fs::{OpenOptionsExt as _, chown},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
@@ -69,6 +73,18 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::start`].
     pub fn with(settings: &[&str]) -> io::Result<Self> {
+        Self::made(settings, &[])
+    }
+
+    /// A cluster that offers TLS: its certificate and that one's key, as PEM.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub fn with_tls(certificate: &str, key: &str) -> io::Result<Self> {
+        Self::made(&["ssl=on"], &[("server.crt", certificate), ("server.key", key)])
+    }
+
+    fn made(settings: &[&str], files: &[(&str, &str)]) -> io::Result<Self> {
         let (binaries, user) = (binaries::find()?, binaries::user()?);
         let directory = tempfile::Builder::new().prefix("noukai-pg-").tempdir()?.keep();
         if let Some(user) = user {
@@ -79,6 +95,7 @@ impl Postgres {
         let databases = AtomicU32::new(0);
         let mut cluster = Self { binaries, user, directory, port: 0, databases, lifeline, janitor };
         cluster.initialise(settings)?;
+        files.iter().try_for_each(|(name, text)| cluster.keep(name, text))?;
         cluster.listen()?;
         Ok(cluster)
     }
@@ -150,6 +167,14 @@ impl Postgres {
         let lines: String = SETTINGS.iter().chain(settings).map(|setting| format!("{setting}\n")).collect();
         let file = self.directory.join("data/postgresql.auto.conf");
         fs::write(file, format!("listen_addresses='127.0.0.1'\n{lines}"))
+    }
+
+    /// A file beside its data, which it insists that nobody else may read.
+    fn keep(&self, name: &str, text: &str) -> io::Result<()> {
+        let path = self.directory.join("data").join(name);
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(text.as_bytes())?;
+        self.user.map_or(Ok(()), |user| chown(&path, Some(user.uid), Some(user.gid)))
     }
 
     /// Another process may take the port between its choice and the start.

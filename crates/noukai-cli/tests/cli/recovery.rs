@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use crate::{
     model::Model,
-    support::{Folder, Running, Server},
+    support::{Call, Folder, Running, Server},
 };
 
 const FLOW: &str = "schema: 1
 slug: work
+trace_capture: full
 input: {message: string}
 steps:
   - {id: first, llm: {model: test/m, prompt: one}}
@@ -128,6 +129,71 @@ fn a_job_that_takes_the_server_down_is_given_up_and_can_be_retried() {
     assert_eq!(code, 202, "{retry}");
     assert_eq!(ended(&server, retry["executionId"].as_str().unwrap())["status"], "completed");
     assert_eq!((world.model.calls("one"), world.model.calls("two"), world.model.calls("three")), (2, 7, 1));
+}
+
+#[test]
+fn a_job_cancelled_while_it_waits_after_a_kill_leaves_no_step_open() {
+    let world = World::new();
+    world.model.hold("two");
+    let (running, server) = world.serve(&[]);
+    let (busy, waiting) = (submit(&server), submit(&server));
+    world.model.wait_for("two", 2);
+    kill(running);
+    // One worker, which the first job keeps busy.
+    let (_running, server) = world.serve(&[("NOUKAI_WORKERS", "1")]);
+    world.model.wait_for("two", 3);
+    let path = format!("/api/v1/seq/local/dev/work/jobs/{waiting}");
+    let (status, cancelled) = server.request("DELETE", &path, server.key(), "").finish();
+    assert_eq!((status, &cancelled["status"]), (200, &json!("cancelled")), "{cancelled}");
+    assert_eq!(attempts(&server, &waiting, "first"), ["completed"]);
+    assert_eq!(attempts(&server, &waiting, "second"), ["failed"]);
+    let (_, trace) = server.get(&format!("/api/v1/flow-runs/{waiting}/trace"));
+    assert_eq!(trace["flowRun"]["status"], "cancelled", "{trace}");
+    assert_eq!(trace["steps"][1]["errorContext"]["code"], "INTERRUPTED", "{trace}");
+    world.model.release();
+    assert_eq!(ended(&server, &busy)["status"], "completed");
+    assert_eq!(world.model.calls("two"), 3);
+}
+
+/// A step call under an idempotency key.
+fn step(server: &Server, key: &str, body: &Value) -> Call {
+    let key = format!("{}\r\nIdempotency-Key: {key}", server.key());
+    server.send("/api/v1/seq/local/dev/work/step", &key, body)
+}
+
+fn kinds(events: &[Value]) -> Vec<&str> {
+    events.iter().filter_map(|event| event["eventType"].as_str()).collect()
+}
+
+#[test]
+fn a_step_call_repeated_after_a_kill_is_answered_from_what_is_stored() {
+    let world = World::new();
+    let (running, server) = world.serve(&[]);
+    let first = step(&server, "one", &json!({"message": "x"})).events();
+    let outputs = json!({"first": first[4]["output"]});
+    let rest = json!({"executionId": first[0]["executionId"], "stepIndex": 1, "accumulatedOutputs": outputs,
+        "runRemaining": true});
+    world.model.hold("three");
+    let cut = step(&server, "rest", &rest);
+    world.model.wait_for("three", 1);
+    kill(running);
+    drop(cut);
+    world.model.release();
+
+    let (_running, server) = world.serve(&[]);
+    let again = step(&server, "rest", &rest).events();
+    let done = ["step_started", "step_input", "step_output", "step_completed"];
+    assert_eq!(kinds(&again), [&done[..], &["step_started", "step_input", "step_error"]].concat());
+    assert_eq!((&again[3]["stepId"], &again[6]["error"]["code"]), (&json!("second"), &json!("INTERRUPTED")));
+    assert_eq!(step(&server, "rest", &rest).events(), again);
+    assert_eq!((world.model.calls("one"), world.model.calls("two"), world.model.calls("three")), (1, 1, 1));
+    // Under a key of its own, the caller goes on where it was cut off.
+    let outputs = json!({"first": first[4]["output"], "second": again[3]["output"]});
+    let next = json!({"executionId": rest["executionId"], "stepIndex": 2, "accumulatedOutputs": outputs});
+    let last = step(&server, "next", &next).events();
+    assert_eq!(kinds(&last), [&done[..], &["flow_completed"]].concat());
+    assert_eq!(last[3]["output"]["message"], "re three");
+    assert_eq!((world.model.calls("two"), world.model.calls("three")), (1, 2));
 }
 
 #[test]

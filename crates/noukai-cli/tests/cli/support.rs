@@ -309,11 +309,23 @@ impl Call {
     }
 
     /// The same, if the reply comes.
-    pub fn try_finish(mut self) -> Option<(u16, Value)> {
-        let mut reply = String::new();
-        self.0.read_to_string(&mut reply).ok()?;
+    pub fn try_finish(self) -> Option<(u16, Value)> {
+        let reply = self.whole()?;
         let (head, body) = reply.split_once("\r\n\r\n")?;
         let status = head.split(' ').nth(1)?.parse().ok()?;
         Some((status, serde_json::from_str(body).unwrap_or_default()))
+    }
+
+    /// The events of a stream, to its end.
+    pub fn events(self) -> Vec<Value> {
+        let reply = self.whole().expect("a whole reply");
+        let data = reply.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.map(|data| serde_json::from_str(data).expect("JSON")).collect()
+    }
+
+    fn whole(mut self) -> Option<String> {
+        let mut reply = String::new();
+        self.0.read_to_string(&mut reply).ok()?;
+        Some(reply)
     }
 }

@@ -18,6 +18,8 @@ use super::{
 /// The run of a request that was made before. It is at rest, or queued.
 pub struct Ran {
     run: RunRecord,
+    /// Its last event before the request; 0 where the request made it.
+    begun_after: u64,
     /// Its result as JSON, where that was kept for this.
     result: Option<String>,
 }
@@ -28,7 +30,7 @@ impl App {
         let Some(id) = key.run else { return Ok(None) };
         let run = self.store().run(project, id).await?;
         let tells = |run: &RunRecord| run.trigger == TriggerType::Job || run.status != RunStatus::Running;
-        Ok(run.filter(tells).map(|run| Ran { run, result: key.result }))
+        Ok(run.filter(tells).map(|run| Ran { run, begun_after: key.begun_after, result: key.result }))
     }
 
     /// The reply of an execute call.
@@ -54,15 +56,16 @@ impl App {
         Ok(accepted(&ran.run, job.and_then(|job| job.retry_of)))
     }
 
-    /// The stream of a run's first step call, as far as it is stored.
+    /// The stream of a step call, as far as it is stored.
     ///
     /// # Errors
     /// A store that does not answer.
     pub async fn stepped_again(&self, ran: Ran) -> Result<EventStream, AppError> {
         let view = view(&ran.run);
         let mut events = Vec::new();
-        for happened in self.history(&ran.run).await?.events {
-            for (seq, event) in numbered(happened.seq, happened.record.wire(&view)) {
+        let history = self.history_with_results(&ran.run).await?.events;
+        for happened in history.into_iter().filter(|happened| happened.seq > ran.begun_after) {
+            for (seq, event) in numbered(happened.seq, happened.with_result()?.wire(&view)) {
                 let ends = is_terminator(&event);
                 events.push(SeqEvent { seq: Some(seq), execution_id: view.run_id.clone(), event });
                 if ends {

@@ -19,7 +19,8 @@ pub struct RunOptions {
     pub session_id: Option<String>,
     /// Hand over model text as it comes (step streams).
     pub deltas: bool,
-    /// The id of the run, where it was decided on beforehand: a repeated request finds the run by it.
+    /// The id of the run, where it was decided on beforehand: a repeated request finds the run by it. A request that
+    /// goes on with a run has it bound to that run.
     pub run: Option<Uuid>,
 }
 
@@ -64,7 +65,7 @@ impl App {
         // On a task of its own from the first: a caller that goes away must not leave a run claimed and unattended.
         let executed = self.spawn(async move {
             let pass = if is_resume(&request) {
-                app.resume_execute(&caller, &address, request).await?
+                app.resume_execute(&caller, &address, request, options.run).await?
             } else {
                 app.begin_execute(&caller, &address, request, options).await?
             };

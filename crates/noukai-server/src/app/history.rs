@@ -217,6 +217,15 @@ impl History {
 }
 
 impl Happened {
+    /// The record, with its whole output where the run still keeps that beside it.
+    pub fn with_result(self) -> Result<Record, AppError> {
+        let Self { mut record, state, .. } = self;
+        if let (Some(output), Some(text)) = (record.output_mut(), state) {
+            output.value = Some(serde_json::from_str(&text).map_err(AppError::internal)?);
+        }
+        Ok(record)
+    }
+
     /// The stored result of a finished step.
     fn result(&self) -> Result<std::sync::Arc<Value>, AppError> {
         if let Some(text) = &self.state {

@@ -41,7 +41,7 @@ pub enum Idempotent {
     /// The first reply, again.
     Again(Reply),
     /// No reply is stored, and the run of the first request is at rest: it tells the reply.
-    Ran(Ran),
+    Ran(Box<Ran>),
 }
 
 /// The right to do the work of a key. Dropped without a reply it gives the key back.
@@ -125,7 +125,7 @@ impl App {
                 }
                 Taken::Before(record) => {
                     if let Some(ran) = self.ran(key.project_id, record).await? {
-                        return Ok(Idempotent::Ran(ran));
+                        return Ok(Idempotent::Ran(Box::new(ran)));
                     }
                     if Instant::now() >= until {
                         return Err(no_reply());

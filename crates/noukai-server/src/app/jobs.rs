@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use noukai_api::{ErrorCode, JobStatus, QueuePlace, QueueStatus, RunStatus, RunSummary, Scope, StepError};
 use noukai_engine::Failure;
 use noukai_models::decimal_text;
-use noukai_store::{Cancellation, ClaimedJob, JobRecord, Lease, Release, RunId, RunRecord, StoreError};
+use noukai_store::{Cancellation, ClaimedJob, CutOff, JobRecord, Lease, Release, RunId, RunRecord, StoreError};
 use parking_lot::Mutex;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,9 @@ use super::{
     record::{Record, Stored},
     upkeep::Verdict,
 };
+
+/// Why an attempt ended that a crash cut off.
+const CUT_OFF: &str = "the server stopped while the step was going on";
 
 /// Jobs that this process works on, so that they can be told to stop.
 #[derive(Default)]
@@ -75,7 +78,7 @@ impl App {
     pub async fn cancel_job(&self, caller: &Caller, flow: &str, id: &str) -> Result<JobStatus, AppError> {
         let id = job_id(id)?;
         let found = self.owned_job(caller, flow, id).await?;
-        let job = self.store().cancel_job(caller.scope(), found.run.id, self.cancellation()?).await?;
+        let job = self.cancel_stored(&found.run).await?;
         self.inner.live.cancel(id);
         let job = job.ok_or_else(job_not_found)?;
         if job.run.status.is_final() {
@@ -89,8 +92,28 @@ impl App {
         })
     }
 
+    /// Asks for the end of a job, which is at once where nobody works on it. What a crash cut off is closed with it.
+    async fn cancel_stored(&self, run: &RunRecord) -> Result<Option<JobRecord>, AppError> {
+        let mut cut_off = None;
+        loop {
+            match self.store().cancel_job(run.project_id, run.id, self.cancellation(cut_off)?).await {
+                // It has gone on since it was looked at, or was not yet: each time round, somebody else came further.
+                Err(StoreError::Conflict(_)) => cut_off = self.cut_off(run).await?,
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    /// The ends of what a job left open.
+    async fn cut_off(&self, run: &RunRecord) -> Result<Option<CutOff>, AppError> {
+        let Some(run) = self.store().run(run.project_id, run.id).await? else { return Ok(None) };
+        let records = self.history(&run).await?.closing(self.now(), (ErrorCode::Interrupted, CUT_OFF));
+        let events = records.into_iter().map(|record| (record.kind(), Stored::text(record))).collect();
+        Ok(Some(CutOff { as_of: run.last_seq, events }))
+    }
+
     /// How a job ends that is cancelled while nobody works on it.
-    fn cancellation(&self) -> Result<Cancellation, AppError> {
+    fn cancellation(&self, cut_off: Option<CutOff>) -> Result<Cancellation, AppError> {
         let error = Failure::of_run(ErrorCode::Cancelled, "the job was cancelled").error;
         let record = cancelled_record(error.clone());
         Ok(Cancellation {
@@ -99,6 +122,7 @@ impl App {
             event_payload: Stored::text(record),
             at: self.shared_now(),
             keep_for_retry: self.keeps_for_retry(),
+            cut_off,
         })
     }
 
@@ -170,8 +194,7 @@ impl App {
             self.close_dangling(&mut stored, &history, why, Some(lease.clone())).await?;
         }
         self.store().release_job(run.id, lease, Release::Clean).await?;
-        self.store().cancel_job(run.project_id, run.id, self.cancellation()?).await?;
-        Ok(())
+        self.cancel_stored(run).await.map(drop)
     }
 
     /// Gives a job back after an error of ours, to be tried again a little later. Nothing else would: as long as the
@@ -219,7 +242,7 @@ impl App {
             (RunStatus::Pending, false) => Begin::TakeOver,
             _ => Begin::Continue,
         };
-        let why = (ErrorCode::Interrupted, "the server stopped while the step was going on");
+        let why = (ErrorCode::Interrupted, CUT_OFF);
         self.close_dangling(&mut run, &history, why, Some(job.lease.clone())).await?;
         let pass = Pass::fresh(run, flow, inputs, None);
         Ok(Pass { begin, done, lease: Some(job.lease), cancel: Some(cancel), ..pass })

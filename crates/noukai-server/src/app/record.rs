@@ -299,6 +299,15 @@ impl Record {
         }
     }
 
+    /// What a step gave, as it is shown.
+    pub const fn output_mut(&mut self) -> Option<&mut Content> {
+        match self {
+            Self::Completed(completed) => Some(&mut completed.output),
+            Self::LeafCompleted(completed) => Some(&mut completed.output),
+            _ => None,
+        }
+    }
+
     /// Whether a run that goes on need not work for this again.
     pub const fn is_result(&self) -> bool {
         matches!(self, Self::Completed(_) | Self::LeafCompleted(_) | Self::ItemFailed { .. } | Self::Skipped { .. })

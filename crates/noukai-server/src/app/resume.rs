@@ -31,6 +31,7 @@ impl App {
         caller: &Caller,
         address: &FlowAddress,
         mut request: ExecuteRequest,
+        under: Option<Uuid>,
     ) -> Result<Pass, AppError> {
         let run = self.execute_run(caller, address, request.execution_id.as_deref()).await?;
         let pause = self.pause_of(&run).await?;
@@ -51,13 +52,14 @@ impl App {
         let inputs = inputs.on_account_of(caller);
         let done = done_before(&flow, &resume.pause)?;
         // Last: whatever fails before it leaves the pause to be answered again.
-        self.claim_pause(&run).await?;
+        self.claim_pause(&run, under).await?;
         Ok(Pass {
             begin: Begin::Continue,
             done,
             cursor: resume.pause.leaf,
             until: Until::End,
             resume: Some(resume),
+            keeps_result: under.is_some(),
             ..Pass::fresh(run, flow, inputs, Some(permit))
         })
     }
@@ -142,8 +144,9 @@ impl App {
     }
 
     /// Takes the pause; one caller wins.
-    pub(crate) async fn claim_pause(&self, run: &RunRecord) -> Result<(), AppError> {
-        let claimed = self.store().resume(run.project_id, run.id, run.last_seq, false, self.now()).await?;
+    pub(crate) async fn claim_pause(&self, run: &RunRecord, under: Option<Uuid>) -> Result<(), AppError> {
+        let under = under.map(RunId);
+        let claimed = self.store().resume(run.project_id, run.id, run.last_seq, false, under, self.now()).await?;
         match claimed {
             Resumed::Claimed => Ok(()),
             Resumed::Lost => Err(already_resumed(run)),

@@ -48,7 +48,7 @@ impl App {
         let deltas = options.deltas;
         let pass = match request.execution_id.clone().filter(|id| !id.is_empty()) {
             None => self.first_step(caller, address, request, options).await?,
-            Some(id) => self.next_step(caller, address, request, &id).await?,
+            Some(id) => self.next_step(caller, address, request, &id, options.run).await?,
         };
         let (observer, open, events) = observe(pass.run.id.to_string().into());
         let pass = Pass { until, deltas, observer: Some(observer), ..pass };
@@ -99,6 +99,7 @@ impl App {
         address: &FlowAddress,
         request: StepRequest,
         id: &str,
+        under: Option<Uuid>,
     ) -> Result<Pass, AppError> {
         let mut run = self.step_run(caller, address, id).await?;
         let (flow, inputs) = self.stored_inputs(&run, &request.block_overrides).await?;
@@ -123,7 +124,7 @@ impl App {
             None => (None, inputs),
         };
         let permit = self.admit(caller, &run.flow_slug, false).await?;
-        self.claim_step(&run, resume.is_some()).await?;
+        self.claim_step(&run, resume.is_some(), under).await?;
         if resume.is_none() {
             let why = (ErrorCode::Cancelled, "left for another attempt");
             self.close_dangling(&mut run, &history, why, None).await?;
@@ -163,8 +164,9 @@ impl App {
         Ok(pause)
     }
 
-    async fn claim_step(&self, run: &RunRecord, is_resume: bool) -> Result<(), AppError> {
-        let claimed = self.store().resume(run.project_id, run.id, run.last_seq, !is_resume, self.now()).await?;
+    async fn claim_step(&self, run: &RunRecord, is_resume: bool, under: Option<Uuid>) -> Result<(), AppError> {
+        let (seq, under) = (run.last_seq, under.map(RunId));
+        let claimed = self.store().resume(run.project_id, run.id, seq, !is_resume, under, self.now()).await?;
         match claimed {
             Resumed::Claimed => Ok(()),
             Resumed::Lost if is_resume => Err(already_resumed(run)),

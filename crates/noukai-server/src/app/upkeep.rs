@@ -144,8 +144,7 @@ impl App {
         (code, message): (ErrorCode, &str),
         lease: Option<Lease>,
     ) -> Result<(), AppError> {
-        let failed = |row: &StepRow| closed(row, code, message, Used::default(), self.now());
-        let events: Vec<Record> = history.dangling().iter().map(failed).collect();
+        let events = history.closing(self.now(), (code, message));
         if events.is_empty() {
             return Ok(());
         }
@@ -167,6 +166,13 @@ impl App {
         let (project_id, run_id, usage, patient) = (run.project_id, run.id, Vec::new(), false);
         let write = RunWrite { project_id, run_id, create: None, change, events, usage, fence, patient };
         Ok(self.store().append(write).stored().await?)
+    }
+}
+
+impl History {
+    /// The ends of attempts that will not go on.
+    pub fn closing(&self, at: time::OffsetDateTime, (code, message): (ErrorCode, &str)) -> Vec<Record> {
+        self.dangling().iter().map(|row| closed(row, code, message, Used::default(), at)).collect()
     }
 }
 

@@ -58,7 +58,7 @@ where
     let guard = match first(app, caller, once).await? {
         First::Unkeyed => return Ok(reply::into_response(work(None).await?)),
         First::Again(reply) => return Ok(reply::into_response(reply)),
-        First::Ran(ran) => return Ok(reply::into_response(again(app.clone(), ran).await?)),
+        First::Ran(ran) => return Ok(reply::into_response(again(app.clone(), *ran).await?)),
         First::Keyed(guard) => guard,
     };
     let work = work(Some(guard.run()));
@@ -83,7 +83,7 @@ where
     let guard = match first(app, caller, once).await? {
         First::Unkeyed => return Ok(sse::response(sse::frames(work(None).await?))),
         First::Again(reply) => return Ok(again(reply)),
-        First::Ran(ran) => return Ok(sse::response(sse::frames(app.stepped_again(ran).await?))),
+        First::Ran(ran) => return Ok(sse::response(sse::frames(app.stepped_again(*ran).await?))),
         First::Keyed(guard) => guard,
     };
     let (opened, opening) = oneshot::channel();
@@ -126,7 +126,7 @@ fn again(reply: Reply) -> Response {
 enum First {
     Unkeyed,
     Again(Reply),
-    Ran(Ran),
+    Ran(Box<Ran>),
     Keyed(IdempotencyGuard),
 }
 

@@ -1,6 +1,7 @@
 //! The error table, row by row, and the order of checks. A refusal leaves nothing behind.
 
 use noukai_models::{ProviderConfig, Secret};
+use noukai_server::Server;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -253,6 +254,26 @@ async fn a_step_call_of_another_version_is_stale() {
     let body = json!({"executionId": events[0].data["executionId"], "stepIndex": 0});
     server.post("/seq/acme/demo/two-step/v0/step", &body).send().await.refused(409, "STALE_TREE");
     assert_eq!(server.runs().await, 1);
+}
+
+#[tokio::test]
+async fn a_pause_that_nobody_answers_ends_and_says_so() {
+    let server = TestServer::start().await;
+    let paused = server.execute("tools", with_tools(flows::tools(1))).await;
+    let TestServer { server, dir, database, .. } = server;
+    Server::shutdown(server).await;
+    let server = TestServer::with(|config| {
+        (config.data, config.database) = (dir.path().to_owned(), database);
+        config.limits.pause_seconds = 0;
+    })
+    .await;
+    let run = paused["executionId"].as_str().expect("an id");
+    let seen = server.get(&format!("/flow-runs/{run}/trace/stream")).send().await.events();
+    let [.., failed, end] = seen.as_slice() else { panic!("{seen:?}") };
+    assert_eq!((failed.kind.as_str(), end.kind.as_str()), ("step_error", "flow_completed"));
+    assert_eq!(failed.data["error"]["code"], "EXPIRED");
+    let late = server.post("/seq/acme/demo/tools/execute", &flows::answer(&paused)).send().await;
+    late.refused(409, "ALREADY_RESUMED");
 }
 
 #[tokio::test]

@@ -60,6 +60,7 @@ async fn what_a_provider_fails_at_another_does() {
         (Turn::Gives(500, said("oops")), Some(500), "MODEL_ERROR"),
         (Turn::Gives(503, said("busy")), Some(503), "MODEL_ERROR"),
         (Turn::Cuts, None, "MODEL_UNREACHABLE"),
+        (Turn::Gives(200, json!({"choices": "none"})), None, "MODEL_REPLY_INVALID"),
     ] {
         let first = Vendor::scripted([turn]).await;
         falls_back(first.provider("openai", "key-one"), status, code).await;

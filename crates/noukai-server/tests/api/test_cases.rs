@@ -426,6 +426,10 @@ async fn issue(bed: &Bed, scopes: Vec<Scope>) -> String {
 #[tokio::test]
 async fn cases_are_listed_changed_and_deleted() {
     let bed = Bed::echo().await;
+    for path in ["", "/trace", "/junit"] {
+        let path = format!("/test-runs/01985f3e-0000-7c3b-9f4e-2b8d5a1c7e90{path}");
+        bed.server.get(&path).send().await.refused(404, "TEST_RUN_NOT_FOUND");
+    }
     for name in ["a", "b", "c"] {
         bed.create(name, "x", json!([])).await;
     }

@@ -7,6 +7,9 @@ use tokio_postgres::error::SqlState;
 
 use crate::StoreError;
 
+/// What the driver says of a server without TLS where TLS is a must; it has no other sign of it.
+const NO_TLS: &str = "server does not support TLS";
+
 /// Why an attempt came to nothing.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -14,6 +17,8 @@ pub(super) enum Fault {
     Refused(StoreError),
     /// The connection is gone, or none could be had.
     Lost(String),
+    /// What answers is not who the URL says it is, or speaks no TLS.
+    Untrusted(String),
     /// The server refused a statement.
     Server(tokio_postgres::Error),
 }
@@ -22,7 +27,7 @@ impl Fault {
     /// Whether the same may go well in a moment.
     pub(super) fn passes(&self) -> bool {
         match self {
-            Self::Refused(_) => false,
+            Self::Refused(_) | Self::Untrusted(_) => false,
             Self::Lost(_) => true,
             Self::Server(error) => error.code().is_some_and(|code| {
                 [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code)
@@ -31,7 +36,7 @@ impl Fault {
     }
 
     pub(super) const fn is_lost(&self) -> bool {
-        matches!(self, Self::Lost(_))
+        matches!(self, Self::Lost(_) | Self::Untrusted(_))
     }
 
     /// A text with a NUL character: PostgreSQL stores none, so nothing it stores is like it.
@@ -48,6 +53,9 @@ impl From<StoreError> for Fault {
 
 impl From<tokio_postgres::Error> for Fault {
     fn from(error: tokio_postgres::Error) -> Self {
+        if is_untrusted(&error) {
+            return Self::Untrusted(told(&error));
+        }
         if is_lost(&error) { Self::Lost(told(&error)) } else { Self::Server(error) }
     }
 }
@@ -67,11 +75,24 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Refused(error) => error,
-            Fault::Lost(why) => Self::Unreachable(why),
+            Fault::Lost(why) | Fault::Untrusted(why) => Self::Unreachable(why),
             Fault::Server(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Self::Conflict(told(&error)),
             Fault::Server(error) => Self::Database(Box::new(error)),
         }
     }
+}
+
+/// The driver tells no more than that its connector failed: what TLS found wrong is below.
+fn is_untrusted(error: &tokio_postgres::Error) -> bool {
+    let mut below = error.source();
+    while let Some(source) = below {
+        let inner = source.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if source.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        below = source.source();
+    }
+    error.code().is_none() && error.source().is_some_and(|source| source.to_string() == NO_TLS)
 }
 
 /// The server ends connections when it stops, and takes none before it has started.

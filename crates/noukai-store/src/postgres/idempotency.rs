@@ -9,7 +9,7 @@ use super::{
     PostgresStore,
     fault::Fault,
     news::News,
-    rows::{get, micros, number_if},
+    rows::{get, micros, number, number_if},
     transact::{Params, Tx},
 };
 use crate::sql::idempotency as sql;
@@ -94,5 +94,6 @@ fn record(row: &Row) -> Result<IdempotencyRecord, Fault> {
         None => None,
     };
     let run: Option<Uuid> = get(row, 4)?;
-    Ok(IdempotencyRecord { body_hash: get(row, 0)?, reply, run: run.map(RunId), result: get(row, 5)? })
+    let (result, begun_after) = (get(row, 5)?, number(row, 6)?);
+    Ok(IdempotencyRecord { body_hash: get(row, 0)?, reply, run: run.map(RunId), result, begun_after })
 }

@@ -84,7 +84,7 @@ async fn cancel(tx: &mut Tx, project: ProjectId, id: RunId, cancellation: &Cance
         return Ok(());
     }
     let Some(run) = tx.find(crate::sql::runs::RUN, &[&id.0, &project.0]).await? else { return Ok(()) };
-    let last = cancellation.last_write(&rows::run(&run)?);
+    let last = cancellation.last_write(&rows::run(&run)?)?;
     for outcome in append::store(tx, &[last]).await? {
         outcome?;
     }

@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 5, name: "provider_keys", sql: include_str!("migrations/0005_provider_keys.sql") },
     Migration { number: 6, name: "authoring", sql: include_str!("migrations/0006_authoring.sql") },
     Migration { number: 7, name: "usage", sql: include_str!("migrations/0007_usage.sql") },
+    Migration { number: 8, name: "keys of calls", sql: include_str!("migrations/0008_keys_of_calls.sql") },
 ];
 
 /// The schema that this release knows.
@@ -131,6 +132,9 @@ fn explain(fault: Fault, shown: &str) -> StoreError {
             shown,
             &format!("it does not answer ({why}): check host, port and `sslmode` of its URL, and that it runs"),
         ),
+        Fault::Untrusted(why) => {
+            unusable(shown, &format!("it cannot be trusted ({why}): check `sslmode` and `sslrootcert` of its URL"))
+        }
         Fault::Server(error) => {
             let told = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
             unusable(shown, &format!("{told}; {}", advice(error.code())))

@@ -10,7 +10,7 @@ use super::{
     fault::Fault,
     rows::{self, clamp, get, micros, number},
 };
-use crate::sql::runs as sql;
+use crate::sql::{idempotency, runs as sql};
 use crate::{EventRecord, ProjectId, Resumed, RunFilter, RunId, RunRecord, RunWrite, Runs, StoreError, Ticket};
 
 #[async_trait]
@@ -73,6 +73,7 @@ impl Runs for PostgresStore {
         id: RunId,
         last_seq: u64,
         from_final: bool,
+        under: Option<RunId>,
         at: OffsetDateTime,
     ) -> Result<Resumed, StoreError> {
         let also = if from_final { ["completed", "failed"] } else { ["paused", "paused"] };
@@ -82,6 +83,9 @@ impl Runs for PostgresStore {
                 let row: &[&(dyn ToSql + Sync)] = &[&micros(at), &id.0, &project.0, &seq, &also[0], &also[1], &node];
                 if tx.execute(sql::RESUME_POSTGRES, row).await? == 0 {
                     return Ok(Resumed::Lost);
+                }
+                if let Some(key) = under {
+                    tx.execute(idempotency::GOES_ON, &[&id.0, &seq, &key.0]).await?;
                 }
                 tx.effects.run(id);
                 Ok(Resumed::Claimed)

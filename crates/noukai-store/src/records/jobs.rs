@@ -147,6 +147,17 @@ pub struct Cancellation {
     pub at: OffsetDateTime,
     /// As in [`RunFinish::keep_for_retry`].
     pub keep_for_retry: bool,
+    /// What was begun and cut off: needed where the run has begun.
+    pub cut_off: Option<CutOff>,
+}
+
+/// The ends of attempts that a crash left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutOff {
+    /// The run's last event when they were looked for.
+    pub as_of: u64,
+    /// Kind and payload of each event.
+    pub events: Vec<(&'static str, String)>,
 }
 
 /// A waiting job's place.

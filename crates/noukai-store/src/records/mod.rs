@@ -390,8 +390,10 @@ pub struct IdempotencyRecord {
     pub body_hash: String,
     /// The first reply, once there is one.
     pub reply: Option<StoredReply>,
-    /// The run that its first request makes, whether it has by now or not.
+    /// The run that its first request makes, whether it has by now or not, or goes on with.
     pub run: Option<RunId>,
+    /// The run's last event before that request; 0 where it makes the run.
+    pub begun_after: u64,
     /// The result of that run as JSON, where it has completed, is no job, and the reply is not stored.
     pub result: Option<String>,
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Lease, NewEvent, NewJob, NewRun, ProjectId, Resumed, RunChange, RunFinish, RunId, RunWrite, StoreError,
-    hub::Effects,
+    hub::Effects, sql::idempotency,
 };
 
 const INSERT_RUN: &str = "INSERT INTO runs (id, project_id, flow_id, flow_slug, version, hash, trigger_type, status, \
@@ -337,12 +337,16 @@ pub(super) fn resume(
     (project, run): (ProjectId, RunId),
     last_seq: u64,
     from_final: bool,
+    under: Option<RunId>,
     at: OffsetDateTime,
 ) -> Result<Resumed, StoreError> {
     let also = if from_final { ["completed", "failed"] } else { ["paused", "paused"] };
     let row = params![Micros(at), run.0, project.0, clamp(last_seq), also[0], also[1]];
     if db.prepare_cached(RESUME)?.execute(row)? == 0 {
         return Ok(Resumed::Lost);
+    }
+    if let Some(key) = under {
+        db.prepare_cached(idempotency::GOES_ON)?.execute(params![run.0, clamp(last_seq), key.0])?;
     }
     effects.run(run);
     Ok(Resumed::Claimed)

@@ -66,6 +66,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<IdempotencyRecord> {
         reply,
         run: row.get::<_, Option<Uuid>>(4)?.map(RunId),
         result: row.get(5)?,
+        begun_after: row.get::<_, i64>(6)?.unsigned_abs(),
     })
 }
 

@@ -103,7 +103,7 @@ fn cancel(
     let asked = find(db, project, id)?;
     match asked {
         Some(job) if idle => {
-            append::apply(db, effects, &cancellation.last_write(&job.run))?;
+            append::apply(db, effects, &cancellation.last_write(&job.run)?)?;
             find(db, project, id)
         }
         asked => Ok(asked),

@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "provider_keys", sql: include_str!("migrations/0007_provider_keys.sql") },
     Migration { number: 8, name: "authoring", sql: include_str!("migrations/0008_authoring.sql") },
     Migration { number: 9, name: "usage", sql: include_str!("migrations/0009_usage.sql") },
+    Migration { number: 10, name: "keys of calls", sql: include_str!("migrations/0010_keys_of_calls.sql") },
 ];
 
 /// The schema that this release knows.

@@ -67,9 +67,10 @@ impl Runs for SqliteStore {
         id: RunId,
         last_seq: u64,
         from_final: bool,
+        under: Option<RunId>,
         at: OffsetDateTime,
     ) -> Result<Resumed, StoreError> {
-        self.write(move |db, effects| append::resume(db, effects, (project, id), last_seq, from_final, at)).await
+        self.write(move |db, effects| append::resume(db, effects, (project, id), last_seq, from_final, under, at)).await
     }
 
     fn watch(&self, id: RunId) -> watch::Receiver<u64> {

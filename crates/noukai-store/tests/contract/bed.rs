@@ -146,6 +146,7 @@ pub fn cancellation(when: i64) -> Cancellation {
         event_payload: r#"{"v":1}"#.into(),
         at: at(when),
         keep_for_retry: true,
+        cut_off: None,
     }
 }
 

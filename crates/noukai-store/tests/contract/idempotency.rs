@@ -20,7 +20,8 @@ fn run_of(body: &str) -> RunId {
 }
 
 fn before(body: &str, reply: Option<StoredReply>) -> Begun {
-    Begun::Before(IdempotencyRecord { body_hash: body.into(), reply, run: Some(run_of(body)), result: None })
+    let run = Some(run_of(body));
+    Begun::Before(IdempotencyRecord { body_hash: body.into(), reply, run, begun_after: 0, result: None })
 }
 
 fn reply(body: &str) -> StoredReply {
@@ -95,6 +96,32 @@ pub async fn what_was_made_is_not_forgotten(store: Shared) {
         store.recover(at(201)).await.unwrap();
         assert_eq!(begin(&store, &k, "again", 202).await, before(body, None));
     }
+}
+
+/// A key under which a run was gone on with stands for that run from there, and for nobody else's.
+pub async fn a_key_stands_for_what_goes_on(store: Shared) {
+    let demo = project(&store, "demo").await;
+    let id = started(&store, demo, TriggerType::Step).await;
+    store.append(write(demo, id).change(pause_with(None)).events(1..=3)).stored().await.unwrap();
+    let (won, lost, other) = (key(demo, "won"), key(demo, "lost"), key(demo, "other"));
+    for k in [&won, &lost, &other] {
+        assert_eq!(begin(&store, k, &k.key, 200).await, Begun::First);
+    }
+    let resume = |last, body| store.resume(demo, id, last, true, Some(run_of(body)), at(201));
+    assert_eq!(resume(3, "won").await.unwrap(), Resumed::Claimed);
+    assert_eq!(resume(3, "lost").await.unwrap(), Resumed::Lost);
+    for k in [&won, &lost, &other] {
+        store.abandon(k).await.unwrap();
+    }
+    store.recover(at(202)).await.unwrap();
+    let Begun::Before(kept) = begin(&store, &won, "won", 203).await else { panic!("it was used") };
+    assert_eq!((kept.run, kept.begun_after, kept.reply), (Some(id), 3, None));
+    for k in [&lost, &other] {
+        assert_eq!(begin(&store, k, "anew", 203).await, Begun::First, "{k:?}");
+    }
+    store.finish(&won, &reply("{}")).await.unwrap();
+    let expired = store.begin(&won, "later", run_of("later"), at(400), at(300)).await.unwrap();
+    assert_eq!((expired, begin(&store, &won, "later", 401).await), (Begun::First, before("later", None)));
 }
 
 pub async fn a_result_waits_for_its_reply(store: Shared) {

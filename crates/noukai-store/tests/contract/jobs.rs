@@ -175,6 +175,28 @@ pub async fn cancelled_after_its_lease(store: Shared) {
     assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
 }
 
+/// One that was begun ends with its open attempts, and never past events that its caller has not seen.
+pub async fn cancelled_after_it_was_cut_off(store: Shared) {
+    let demo = project(&store, "demo").await;
+    let id = queued(&store, demo, 1).await;
+    let lease = claim_one(&store).await;
+    store.append(write(demo, id).change(RunChange::Running).events(1..=2).fenced(&lease)).stored().await.unwrap();
+    let closing = |as_of| {
+        let events = vec![("attempt_failed", r#"{"v":1}"#.to_owned())];
+        Cancellation { cut_off: Some(CutOff { as_of, events }), ..cancellation(130) }
+    };
+    for unseen in [cancellation(130), closing(1)] {
+        assert!(is_conflict(&store.cancel_job(demo, id, unseen).await));
+        let job = store.job(demo, id).await.unwrap().unwrap();
+        assert_eq!((job.run.status, job.cancel_requested), (RunStatus::Running, false));
+    }
+    let job = store.cancel_job(demo, id, closing(2)).await.unwrap().unwrap();
+    assert_eq!((job.run.status, job.run.last_seq), (RunStatus::Cancelled, 4));
+    let events = store.events(demo, id, 2, 9).await.unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| (event.seq, event.kind.as_str())).collect();
+    assert_eq!(kinds, [(3, "attempt_failed"), (4, "run_cancelled")]);
+}
+
 pub async fn cancel_of_none_or_ended(store: Shared) {
     let demo = project(&store, "demo").await;
     assert_eq!(cancel(&store, demo, run_id(), 1).await, None);

@@ -54,12 +54,13 @@ macro_rules! contract_tests {
                 resume_is_scoped];
             jobs: [claimed_oldest_first, each_claimed_once, expired_lease_is_claimed_again, late_worker_is_fenced,
                 heartbeat_prolongs, released_is_free_at_once, done_with_its_result, cancelled_while_queued,
-                cancelled_while_claimed, cancelled_after_its_lease, cancel_of_none_or_ended, watch_wakes, hidden_from_other_projects];
+                cancelled_while_claimed, cancelled_after_its_lease, cancelled_after_it_was_cut_off,
+                cancel_of_none_or_ended, watch_wakes, hidden_from_other_projects];
             queues: [projects_take_turns, equals_alternate, a_project_has_a_bound, queue_is_counted,
                 bounds_hold_in_a_race, a_refused_job_leaves_nothing, places_are_told, faults_are_noted,
                 kept_for_a_retry, retried_once, poison_is_listed];
             idempotency: [first_then_before, one_of_many_is_first, reply_is_kept, abandoned_is_free, expired_is_free,
-                keys_are_apart, what_was_made_is_not_forgotten, a_result_waits_for_its_reply];
+                keys_are_apart, what_was_made_is_not_forgotten, a_key_stands_for_what_goes_on, a_result_waits_for_its_reply];
             cache: [kept_for_its_time, hidden_from_other_projects, the_oldest_goes_past_the_bound,
                 bounds_hold_in_a_race, what_is_past_its_time_goes];
             test_cases: [cases_are_kept_in_order, names_are_taken_once, a_flow_has_a_bound, a_change_needs_the_revision,

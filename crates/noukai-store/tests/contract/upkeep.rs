@@ -67,7 +67,7 @@ pub async fn paused_since(store: Shared) {
     assert_eq!(found(store.paused_since(at(30), 10).await.unwrap()), [ids[1], ids[2]]);
     assert_eq!(found(store.paused_since(at(31), 1).await.unwrap()), [ids[1]]);
     assert_eq!(store.paused_since(at(10), 10).await.unwrap(), []);
-    store.resume(demo, ids[2], 0, false, at(25)).await.unwrap();
+    store.resume(demo, ids[2], 0, false, None, at(25)).await.unwrap();
     assert_eq!(found(store.paused_since(at(31), 10).await.unwrap()), [ids[1], ids[0]]);
 }
 
