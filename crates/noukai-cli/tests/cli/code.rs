@@ -1,8 +1,10 @@
 //! Code blocks from the command line: the real binary, which is its own worker.
 
-use serde_json::json;
+use std::{io::Write, process::Stdio};
 
-use super::support::Folder;
+use serde_json::{Value, json};
+
+use super::support::{Done, Folder};
 
 const SHAPE: &str = r#"schema: 1
 slug: shape
@@ -118,4 +120,26 @@ fn a_served_folder_runs_code_and_keeps_the_last_good_version() {
     running.stderr.wait_for("reloaded");
     assert_eq!(server.execute("shape", "a b").1["result"], json!({"line": "a+b"}));
     server.post("shape/step", "a b").wait_for("step_paused");
+}
+
+#[test]
+fn a_flow_with_code_gives_the_same_by_every_door() {
+    let folder = folder();
+    let (_running, server) = folder.dev();
+    let line = json!({"line": "a-b"});
+    assert_eq!(folder.run(&["run", "shape", "-m", "a b", "--json"]).json()["result"], line);
+    assert_eq!(server.execute("shape", "a b").1["result"], line);
+    let done = folder.call(&server, &["run", "shape", "-m", "a b", "--json"]);
+    assert_eq!(done.json()["result"], line, "{}", done.stderr);
+    let job = folder.call(&server, &["job", "submit", "shape", "-m", "a b", "--json"]).json();
+    let id = job["executionId"].as_str().unwrap();
+    assert_eq!(folder.call(&server, &["job", "wait", "shape", id, "--json"]).json()["result"], line);
+    let done = folder.call(&server, &["events", "shape", "-m", "a b", "--json"]);
+    let last: Value = serde_json::from_str(done.succeeded().lines().last().unwrap()).unwrap();
+    assert_eq!((&last["eventType"], &last["result"]), (&json!("flow_completed"), &line));
+    let mut steps = folder.calling(&server, &["steps", "shape", "-m", "a b"]);
+    let mut steps = steps.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // On after each step.
+    steps.stdin.take().unwrap().write_all(b"\ng\n").unwrap();
+    assert_eq!(Done::of(steps.wait_with_output().unwrap()).json(), line);
 }

@@ -1,13 +1,15 @@
 //! `noukai demo`: a real server, called in each of the four ways over real HTTP, and the trace of a run.
 
-mod client;
 mod show;
-mod sse;
 mod ways;
 
-use std::{path::Path, process::ExitCode, time::Instant};
+use std::{
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
-use noukai_api::{CaptureMode, Scope};
+use noukai::{CaptureMode, Noukai, Scope};
 use noukai_flow::Format;
 use noukai_server::{App, Config, KeyRequest, Overrides, Server};
 
@@ -15,12 +17,14 @@ use crate::{
     error::{CliError, Exit},
     local,
     logging::{self, LogFormat},
+    remote::call_failed,
     stop::Stop,
 };
-use client::Client;
 
 const ORG: &str = "local";
 const PROJECT: &str = "demo";
+/// Longer than anything in the demo takes.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The example flows of the repository.
 const FLOWS: [&str; 4] = [
@@ -77,7 +81,8 @@ fn config(data: &Path) -> Result<Config, CliError> {
 async fn tour(server: &Server) -> Result<(), CliError> {
     let (flows, key) = set_up(server.app()).await?;
     show::begin(&server.url(), &flows);
-    let client = Client::new(server.url(), key)?;
+    let builder = Noukai::builder().base_url(format!("{}/api/v1", server.url())).api_key(key);
+    let client = builder.org(ORG).project(PROJECT).timeout(TIMEOUT).build().map_err(call_failed)?;
     ways::execute(&client).await?;
     ways::step_stream(&client).await?;
     let job = ways::job(&client).await?;

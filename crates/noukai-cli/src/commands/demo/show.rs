@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use noukai_api::{StepTrace, StreamEvent};
+use noukai::{StepTrace, StreamEvent};
 use serde_json::Value;
 
 use crate::{
@@ -88,13 +88,15 @@ pub fn step(step: &StepTrace) {
 
 pub fn event(event: &StreamEvent, clock: &Clock) {
     let text = match event {
-        StreamEvent::RunStarted { step_count, .. } => units::count(usize::try_from(*step_count).unwrap_or(0), "step"),
-        StreamEvent::StepStarted { name, .. } => name.clone(),
-        StreamEvent::StepCompleted { name, duration_ms, tokens, cost_usd, .. } => {
-            format!("{:11}{}", units::clip(name, 11), units::facts(*duration_ms, *tokens, cost_usd.as_deref()))
+        StreamEvent::RunStarted(run) => units::count(usize::try_from(run.step_count).unwrap_or(0), "step"),
+        StreamEvent::StepStarted(step) => step.name.clone(),
+        StreamEvent::StepCompleted(step) => {
+            let facts = units::facts(step.duration_ms, step.tokens, step.cost_usd.as_deref());
+            format!("{:11}{facts}", units::clip(&step.name, 11))
         }
-        StreamEvent::StepError { error, .. } => error.message.clone(),
-        StreamEvent::FlowCompleted { summary, .. } => {
+        StreamEvent::StepFailed(step) => step.error.message.clone(),
+        StreamEvent::FlowCompleted(flow) => {
+            let summary = &flow.summary;
             let facts = units::facts(summary.duration_ms, Some(summary.tokens), Some(&summary.cost_usd));
             format!("{:11}{facts}", "in all")
         }
