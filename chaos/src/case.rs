@@ -45,12 +45,14 @@ pub struct Verdict {
     pub tally: Tally,
     /// What was found wrong.
     pub violations: Vec<String>,
+    /// The last lines of its servers' log, where something is wrong.
+    pub last_words: Vec<String>,
 }
 
 impl Verdict {
     /// Of a case that could not even begin.
     pub fn impossible(name: String, error: &anyhow::Error) -> Self {
-        Self { name, tally: Tally::default(), violations: vec![format!("{error:#}")] }
+        Self { name, tally: Tally::default(), violations: vec![format!("{error:#}")], last_words: Vec::new() }
     }
 }
 
@@ -166,11 +168,14 @@ impl Case {
     /// What came of it. Data and log stay where something is wrong.
     pub fn verdict(&self) -> Verdict {
         let violations = self.violations.lock().clone();
+        let mut last_words = Vec::new();
         if violations.is_empty() {
             self.setup.drop_data(&self.site.data);
             let _ = std::fs::remove_dir_all(&self.site.folder);
             let _ = std::fs::remove_file(site::log_of(&self.site.folder));
+        } else {
+            last_words = self.site.last_words();
         }
-        Verdict { name: self.name.clone(), tally: self.tally.clone(), violations }
+        Verdict { name: self.name.clone(), tally: self.tally.clone(), violations, last_words }
     }
 }

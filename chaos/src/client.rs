@@ -17,8 +17,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::choices::Choices;
 
-/// How long anything may take, restarts and recovery included.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take, restarts and recovery included. It is here to end what hangs, not to judge what is slow.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 /// Pause before a question is asked again.
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -63,6 +63,12 @@ impl Report {
         if verdict.violations.len() > SHOWN {
             output::note(&format!("  and {} more", verdict.violations.len() - SHOWN));
         }
+        if !verdict.last_words.is_empty() {
+            output::note("  the servers' last words:");
+        }
+        for line in &verdict.last_words {
+            output::note(&format!("    {line}"));
+        }
         output::note(&format!("  again: {} --only {}", self.again, verdict.name));
     }
 
@@ -102,6 +108,9 @@ impl Report {
                 counts.events,
                 row.failed
             ));
+        }
+        if let Some(took) = self.scenarios.values().filter_map(|row| row.tally.counts().went_on).max() {
+            output::line(&format!("jobs went on {} ms after they could, at the latest", took.as_millis()));
         }
         let failed: usize = self.scenarios.values().map(|row| row.failed).sum();
         output::line(&format!("{failed} cases with violations"));

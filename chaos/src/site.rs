@@ -18,9 +18,11 @@ use crate::mock::Processes;
 use crate::setup::{Data, Setup};
 
 /// How long a process may take to die of a failpoint that a request has reached.
-const DEATH_WITHIN: Duration = Duration::from_secs(20);
+const DEATH_WITHIN: Duration = Duration::from_secs(90);
+/// Lines of the log that are shown where something is wrong.
+const LAST_WORDS: usize = 20;
 /// How long the others take a dead one to live: as short as it may be.
-const LEASE_SECONDS: &str = "3";
+pub const LEASE: Duration = Duration::from_secs(3);
 
 /// Where the processes of a case say what they do.
 pub fn log_of(folder: &Path) -> PathBuf {
@@ -219,6 +221,13 @@ impl Site {
         std::fs::read_to_string(log_of(&self.folder)).unwrap_or_default()
     }
 
+    /// The last of it.
+    pub fn last_words(&self) -> Vec<String> {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LAST_WORDS)..].iter().map(|line| (*line).to_owned()).collect()
+    }
+
     /// Where a failpoint is set, the process that has it is the only one that clients know while it lives.
     fn tell_urls(&self) {
         let nodes = self.nodes.lock();
@@ -245,7 +254,7 @@ impl Site {
         };
         self.setup.on(&mut command, &self.data);
         command.env("NOUKAI_PROVIDER_BASE_URL", provider).env("NOUKAI_PROVIDER_API_KEY", "chaos");
-        command.env("NOUKAI_NODE_LEASE_SECONDS", LEASE_SECONDS).stderr(log);
+        command.env("NOUKAI_NODE_LEASE_SECONDS", LEASE.as_secs().to_string()).stderr(log);
         if let Some(failpoint) = self.failpoint.lock().as_ref().filter(|_| role == Role::Serve) {
             command.env("NOUKAI_FAILPOINT", failpoint).env("NOUKAI_SHUTDOWN_SECONDS", "0");
             if failpoint.starts_with("create_flow.") {

@@ -1,5 +1,7 @@
 //! What was done, in numbers.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
 
 /// Numbers of one case, or of many.
@@ -23,6 +25,8 @@ pub struct Counts {
     pub facts: u64,
     /// Events of streams compared.
     pub events: u64,
+    /// The longest time until all jobs of a dead server went on.
+    pub went_on: Option<Duration>,
 }
 
 impl Tally {
@@ -47,6 +51,7 @@ impl Tally {
             counts.calls += other.calls;
             counts.facts += other.facts;
             counts.events += other.events;
+            counts.went_on = counts.went_on.max(other.went_on);
         });
     }
 }

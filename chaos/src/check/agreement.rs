@@ -190,7 +190,7 @@ fn kept_word(told: &Told, status: &str, allowed: Allowed) -> Vec<String> {
         wrong.push(format!("the client was told that the job is cancelled, and it is {status}"));
     }
     // A caller that goes step by step goes on after a failure.
-    let is_stepped = matches!(told.wish, Wish::Step | Wish::Remaining { .. });
+    let is_stepped = matches!(told.wish, Wish::Step { .. } | Wish::Remaining { .. });
     if let Some(ends) = allowed.ends.filter(|ends| *ends != status && !is_stepped) {
         wrong.push(format!("the run is {status} and should be {ends}"));
     }

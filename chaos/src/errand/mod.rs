@@ -19,6 +19,7 @@ use crate::client::{Ask, Client, Event};
 use crate::setup::PROJECT;
 use crate::shape::Shape;
 
+use self::step::Calls;
 pub use follow::{Cut, Follower};
 
 /// How a client goes about its run.
@@ -30,8 +31,8 @@ pub enum Wish {
     Job { keyed: bool, cut: Cut },
     /// A job that is cancelled so many milliseconds later.
     Cancelled { after: u32 },
-    /// Step by step.
-    Step,
+    /// Step by step. With keys, each call is repeated until there is an answer.
+    Step { keyed: bool },
     /// All steps in one stream, with the model's text as it comes where it is asked for.
     Remaining { deltas: bool },
     /// All steps in one stream, which the client leaves after so many events; it goes on with the trace's stream.
@@ -113,8 +114,8 @@ impl Errand {
             Wish::Execute { keyed } => way.execute(keyed).await,
             Wish::Job { keyed, cut } => way.job(keyed, cut).await,
             Wish::Cancelled { after } => way.cancelled_job(after).await,
-            Wish::Step => way.steps(false, false).await,
-            Wish::Remaining { deltas } => way.steps(true, deltas).await,
+            Wish::Step { keyed } => way.steps(Calls { remaining: false, deltas: false, keyed }).await,
+            Wish::Remaining { deltas } => way.steps(Calls { remaining: true, deltas, keyed: false }).await,
             Wish::CutStep { after } => way.cut_step(after as usize).await,
             Wish::Tools => way.tools().await,
             Wish::Refused => way.refused().await,

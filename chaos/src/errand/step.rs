@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Way;
 use super::follow::{Cut, Follower};
-use crate::client::{Ask, Lost, Opened, PATIENCE, Stream};
+use crate::client::{Ask, Event, Lost, Opened, PATIENCE, Stream};
 
 /// Where the caller is.
 #[derive(Default)]
@@ -15,24 +15,41 @@ struct Cursor {
     outputs: Map<String, Value>,
 }
 
+/// How the caller asks.
+#[derive(Clone, Copy)]
+pub(super) struct Calls {
+    /// For all that remains at once.
+    pub remaining: bool,
+    /// For the model's text as it comes.
+    pub deltas: bool,
+    /// Each call under a key of its own.
+    pub keyed: bool,
+}
+
 /// How a call ended.
 enum Called {
     /// There is more to do.
     More,
     /// The run has ended.
     Ended,
-    /// The connection broke.
+    /// The connection broke, or there was no room.
     Lost,
+    /// The run failed, by a planned fault or because its end could not be stored.
+    Failed,
 }
 
 impl Way<'_> {
-    pub(super) async fn steps(&mut self, remaining: bool, deltas: bool) -> Result<()> {
+    pub(super) async fn steps(&mut self, calls: Calls) -> Result<()> {
         let mut cursor = Cursor::default();
         let until = Instant::now() + PATIENCE;
-        let path = if deltas { self.path("step?deltas=true") } else { self.path("step") };
+        let path = if calls.deltas { self.path("step?deltas=true") } else { self.path("step") };
+        let (mut number, mut body) = (0, self.call(&cursor, calls.remaining));
         while Instant::now() < until {
-            let body = self.call(&cursor, remaining);
-            let called = match self.client.open(self.tagged(Ask::post(&path, &body), false)).await? {
+            let mut ask = self.tagged(Ask::post(&path, &body), false);
+            if calls.keyed {
+                ask = ask.header("idempotency-key", format!("key-{}-{number}", self.told.marker));
+            }
+            let called = match self.client.open(ask).await? {
                 Ok(Opened::Stream(stream)) => self.read(stream, &mut cursor).await,
                 // Another call still goes on, or there was no room.
                 Ok(Opened::Refused(reply)) if reply.is_refusal_for_now() || reply.code() == "CONFLICT" => Called::Lost,
@@ -44,14 +61,20 @@ impl Way<'_> {
                 Err(Lost) => Called::Lost,
             };
             match (called, self.told.execution.clone()) {
+                // The same again, until there is an answer.
+                (Called::Lost, _) if calls.keyed => {
+                    self.moment().await;
+                    continue;
+                }
                 (Called::More, _) => {}
-                (Called::Ended, _) | (Called::Lost, None) => return Ok(()),
-                (Called::Lost, Some(id)) => {
+                (Called::Ended, _) | (Called::Lost | Called::Failed, None) => return Ok(()),
+                (Called::Lost | Called::Failed, Some(id)) => {
                     if self.look_up(&id, &mut cursor).await? {
                         return Ok(());
                     }
                 }
             }
+            (number, body) = (number + 1, self.call(&cursor, calls.remaining));
         }
         bail!("the steps of {} do not end", self.told.marker)
     }
@@ -120,20 +143,24 @@ impl Way<'_> {
             }
             last.clone_from(&event.kind);
             // What is never stored has no id: text, and the end of a stream whose own end could not be stored.
-            if event.id.is_some() {
+            if event.id.is_some() && !self.has(&event) {
                 self.told.stepped.push(event);
             }
         }
         match last.as_str() {
             "step_paused" => Called::More,
             "flow_completed" => Called::Ended,
-            // The run failed, by a planned fault or because its end could not be stored.
-            "step_error" => Called::Lost,
+            "step_error" => Called::Failed,
             _ => {
                 self.violation(&format!("a step stream ended with `{last}`, which is no terminator"));
                 Called::Ended
             }
         }
+    }
+
+    /// Whether an event came before, in an answer that was cut off and is given again.
+    fn has(&self, event: &Event) -> bool {
+        self.told.stepped.contains(event)
     }
 
     /// How far the run is; whether it has ended well.

@@ -98,7 +98,7 @@ fn script() -> Vec<Errand> {
         (Shape::Chain, Wish::Execute { keyed: true }),
         (Shape::Each(2), job(false)),
         (Shape::Tools, Wish::Tools),
-        (Shape::Chain, Wish::Step),
+        (Shape::Chain, Wish::Step { keyed: true }),
         (Shape::Fan, Wish::Execute { keyed: false }),
         (Shape::Chain, Wish::Refused),
         (Shape::Chain, Wish::Cancelled { after: 0 }),

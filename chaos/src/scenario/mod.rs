@@ -4,6 +4,7 @@ pub mod failpoint;
 pub mod kill;
 pub mod model;
 pub mod postgres;
+pub mod recovery;
 pub mod store;
 pub mod stream;
 
@@ -30,7 +31,8 @@ pub fn all(kills: u32, store: Store) -> Vec<Planned> {
         Store::Sqlite => store::cases(),
         Store::Postgres => postgres::cases(),
     };
-    [kill::cases(kills), failpoint::cases(), stream::cases(), faults, model::cases()].into_iter().flatten().collect()
+    let all = [kill::cases(kills), failpoint::cases(), stream::cases(), faults, model::cases(), recovery::cases()];
+    all.into_iter().flatten().collect()
 }
 
 /// Some clients set out.
@@ -110,7 +112,7 @@ fn any_errand(choices: &mut Choices, marker: String) -> Errand {
         25..50 => (shape, Wish::Job { keyed: false, cut: Cut::Percent(15) }),
         50..60 => (shape, Wish::Job { keyed: true, cut: Cut::Percent(15) }),
         60..67 => (shape, Wish::Cancelled { after: choices.below(30) }),
-        67..79 => (Shape::Chain, Wish::Step),
+        67..79 => (Shape::Chain, Wish::Step { keyed: choices.percent(50) }),
         79..87 => (Shape::Chain, Wish::Remaining { deltas: choices.percent(30) }),
         _ => (Shape::Tools, Wish::Tools),
     };
