@@ -32,6 +32,8 @@ enum Stage {
     Clippy,
     /// Unit and integration tests: cargo test --workspace.
     Test,
+    /// Rustdoc of all crates, and of the client with all its features, warnings denied.
+    Doc,
     /// docs/openapi.json and docs/flow.schema.json against the binary.
     Openapi,
     /// The published Python and Node clients against the binary, and compared with the Rust client.
@@ -85,6 +87,7 @@ fn run_stage(workspace: &Workspace, stage: Stage) -> Outcome {
             cargo(workspace, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
         }
         Stage::Test => cargo(workspace, &["test", "--workspace", "--quiet"]),
+        Stage::Doc => doc(workspace),
         Stage::Openapi => openapi::run(workspace, &openapi::Options { check: true }),
         Stage::Conformance => conformance(workspace),
         Stage::Chaos => chaos::run(workspace, &chaos::Options::short("sqlite", 2)),
@@ -95,6 +98,14 @@ fn run_stage(workspace: &Workspace, stage: Stage) -> Outcome {
 
 fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
     process::run(process::cargo(&workspace.root).args(arguments))
+}
+
+fn doc(workspace: &Workspace) -> Result<()> {
+    for what in [&["--workspace"][..], &["--package", "noukai", "--all-features"]] {
+        let arguments = [&["doc", "--quiet", "--no-deps"], what].concat();
+        process::run(process::cargo(&workspace.root).args(arguments).env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(())
 }
 
 fn conformance(workspace: &Workspace) -> Result<()> {

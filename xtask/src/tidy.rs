@@ -9,6 +9,7 @@ mod error_pages;
 mod headers;
 mod machine;
 mod named_files;
+mod named_tests;
 mod rooms;
 mod text;
 
@@ -30,6 +31,7 @@ const CHECKS: &[Check] = &[
     ("banned", banned::check),
     ("error-pages", error_pages::check),
     ("named-files", named_files::check),
+    ("named-tests", named_tests::check),
     ("machine", machine::check),
 ];
 

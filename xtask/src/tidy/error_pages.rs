@@ -1,9 +1,11 @@
-//! Every error code has a page in docs/errors and a row in its index, and no page is left of a code that is gone.
+//! Every error code has a page in docs/errors, a row in its index and one among the tests that provoke them, and no page
+//! is left of a code that is gone.
 
 use super::{Problem, Tree};
 
 const FOLDER: &str = "docs/errors/";
 const INDEX: &str = "docs/errors/README.md";
+const TESTS: &str = "crates/noukai-server/tests/README.md";
 
 /// Every code without a page or a row, and every page without a code.
 pub fn check(tree: &Tree) -> Vec<Problem> {
@@ -27,8 +29,10 @@ fn check_code(tree: &Tree, code: &str) -> Vec<Problem> {
         Some(_) => {}
     }
     let row = format!("[{code}]({code}.md)");
-    if !tree.file(INDEX).is_some_and(|index| index.text.contains(&row)) {
-        problems.push(Problem { path: INDEX.to_owned(), line: 0, what: format!("no row for {code}") });
+    for (path, row) in [(INDEX, row), (TESTS, format!("| {code} |"))] {
+        if !tree.file(path).is_some_and(|index| index.text.contains(&row)) {
+            problems.push(Problem { path: path.to_owned(), line: 0, what: format!("no row for {code}") });
+        }
     }
     problems
 }
@@ -45,7 +49,8 @@ mod tests {
 
     #[test]
     fn a_page_and_a_row_per_code_pass() {
-        let files = [("docs/errors/NO_A.md", "# NO_A\n\nText.\n"), (INDEX, "| [NO_A](NO_A.md) | ... |\n")];
+        let index = (INDEX, "| [NO_A](NO_A.md) | ... |\n");
+        let files = [("docs/errors/NO_A.md", "# NO_A\n\nText.\n"), index, (TESTS, "| NO_A | ... |\n")];
         assert_eq!(check_with(&["NO_A"], &files), Vec::<String>::new());
     }
 
@@ -56,7 +61,9 @@ mod tests {
         let expected = [
             "docs/errors/NO_A.md: the error code NO_A has no page; write it",
             "docs/errors/README.md: no row for NO_A",
+            "crates/noukai-server/tests/README.md: no row for NO_A",
             "docs/errors/NO_B.md:1: the page begins with `# NO_B`",
+            "crates/noukai-server/tests/README.md: no row for NO_B",
             "docs/errors/OLD.md: there is no error code OLD; delete the page",
         ];
         assert_eq!(check_with(&["NO_A", "NO_B"], &files), expected);

@@ -24,6 +24,47 @@ fn the_public_surface_is_as_written_down() {
     assert!(gone.is_empty() && new.is_empty(), "no longer there: {gone:#?}\nnew: {new:#?}\nsee the head of this file");
 }
 
+#[test]
+fn every_public_method_has_an_example() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let exported = exported(&read(&source.join("lib.rs")), &read(&source.join("blocking/mod.rs")));
+    let mut methods = 0;
+    let mut bare = Vec::new();
+    for file in files(&source) {
+        let module = if file.starts_with(source.join("blocking")) { "blocking::" } else { "" };
+        let is_public = |owner: &str| file.ends_with("macros.rs") || exported.contains(&format!("{module}{owner}"));
+        let text = read(&file);
+        for (owner, method, example) in shown(text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default()) {
+            methods += usize::from(is_public(&owner));
+            if is_public(&owner) && !example {
+                bare.push(format!("{module}{owner}: {method}"));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "without an example: {bare:#?}");
+    assert!(methods > 100, "{methods} methods were looked at");
+}
+
+/// The public methods of a file: owner, line, and whether their docs have an example. Those of replays are compiled alone:
+/// a replay needs a variable in the environment.
+fn shown(code: &str) -> Vec<(String, String, bool)> {
+    let mut found = Vec::new();
+    let (mut owner, mut example) = (String::new(), false);
+    for line in code.lines() {
+        if let Some((name, _)) = opened(line, &mut Vec::new()) {
+            (owner, example) = (name, false);
+        }
+        let line = line.trim();
+        example |= line.starts_with("/// ```") || line.contains("macros::example!(");
+        if signature(line).is_some() {
+            found.push((owner.clone(), line.to_owned(), std::mem::take(&mut example)));
+        } else if line == "}" {
+            example = false;
+        }
+    }
+    found
+}
+
 fn listing(source: &Path) -> String {
     let macros = macro_methods(&read(&source.join("macros.rs")));
     let exported = exported(&read(&source.join("lib.rs")), &read(&source.join("blocking/mod.rs")));

@@ -40,6 +40,25 @@ fn attack(name: &'static str, body: &str, kinds: &'static [CodeErrorKind]) -> At
 /// One group of attacks at a time: many at once would be an attack on the machine that runs the tests.
 static TURN: Mutex<()> = Mutex::const_new(());
 
+#[test]
+fn the_guide_names_attacks_that_are_made() {
+    let guide = include_str!("../../../../../docs/code-blocks.md");
+    let (_, table) = guide.split_once("## What has been tried").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let cells: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(str::trim).collect()).collect();
+    let sources = [include_str!("python.rs"), include_str!("javascript.rs")];
+    let mut named = 0;
+    for row in &cells {
+        for (cell, source) in row[2..4].iter().zip(sources) {
+            for name in cell.split('`').skip(1).step_by(2) {
+                assert!(source.contains(&format!("\"{name}\"")), "`{name}` of {:?}", row[1]);
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 50, "{named}");
+}
+
 /// Runs all attacks in one sandbox, one after the other, beside a project that does its work.
 async fn run(language: Language, timeout: Duration, attacks: Vec<Attack>) {
     let _turn = TURN.lock().await;
