@@ -42,7 +42,7 @@ fn last_cell(line: &str) -> Option<&str> {
 }
 
 fn is_rule(cell: &str) -> bool {
-    cell.chars().all(|c| c == '-' || c == ':')
+    !cell.is_empty() && cell.chars().all(|c| c == '-' || c == ':')
 }
 
 fn check_cell(tree: &Tree, cell: &str, above: bool) -> Vec<String> {
