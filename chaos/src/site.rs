@@ -190,7 +190,7 @@ impl Site {
     }
 
     /// Takes away the processes that have ended by themselves; whether there were any.
-    pub fn bury(&self) -> Result<bool> {
+    fn bury(&self) -> Result<bool> {
         let mut ended = Vec::new();
         let mut nodes = self.nodes.lock();
         for (index, node) in nodes.iter_mut().enumerate() {

@@ -1,7 +1,7 @@
 //! The use cases. Every door (HTTP, jobs, the command line, MCP) enters here.
 //!
 //! Knows no HTTP and no SQL. Ids and times are made here; the store keeps what it is given. Tenant scope is the
-//! caller's, resolved once in [`auth`].
+//! caller's, resolved once in `auth.rs`.
 
 mod admission;
 mod again;
