@@ -242,8 +242,8 @@ pub trait Jobs: Send + Sync {
 
     /// Asks for its cancellation. A job that nobody works on, as nobody claimed it or the lease ran out, is cancelled
     /// here and now; its last event follows those it has. One that was begun is so only by who has seen all of its
-    /// events ([`CutOff`]); else [`StoreError::Conflict`]. One that has ended stays as it is. The job as it stands then;
-    /// `None` where there is none.
+    /// events ([`crate::CutOff`]); else [`StoreError::Conflict`]. One that has ended stays as it is. The job as it stands
+    /// then; `None` where there is none.
     async fn cancel_job(
         &self,
         project: ProjectId,

@@ -22,8 +22,12 @@ The key is checked with the server, then kept in noukai/config.toml in your conf
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The server, such as https://flows.example.com
-    #[arg(long, value_name = "URL", default_value = "http://localhost:8080")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://localhost:8080",
+        help = "The server, such as https://flows.example.com"
+    )]
     server: String,
     /// Name of the profile
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = profile_name)]

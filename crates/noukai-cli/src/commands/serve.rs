@@ -33,8 +33,11 @@ pub struct Args {
     /// Configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address to listen on; may be given several times [default: 127.0.0.1:8080 and [::1]:8080]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        help = "Address to listen on; may be given several times [default: 127.0.0.1:8080 and [::1]:8080]"
+    )]
     listen: Vec<SocketAddr>,
     /// Directory for the server's data [default: .noukai]
     #[arg(long, value_name = "DIR")]

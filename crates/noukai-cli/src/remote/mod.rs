@@ -26,8 +26,13 @@ const LOCAL: &str = "http://localhost:8080/api/v1";
 /// Which server, and with whose key.
 #[derive(Debug, Default, clap::Args)]
 pub struct Remote {
-    /// Server to call, such as https://flows.example.com [default: NOUKAI_BASE_URL, else the profile's, else the one on this machine]
-    #[arg(long, value_name = "URL", help_heading = "Server")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help_heading = "Server",
+        help = "Server to call, such as https://flows.example.com [default: NOUKAI_BASE_URL, else the profile's, else the \
+                one on this machine]"
+    )]
     pub server: Option<String>,
     /// Profile to take server and key from, as `noukai login` made it [default: NOUKAI_API_KEY, else the profile in use]
     #[arg(long, value_name = "NAME", conflicts_with = "server", help_heading = "Server")]

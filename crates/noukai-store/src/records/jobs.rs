@@ -145,7 +145,7 @@ pub struct Cancellation {
     pub event_payload: String,
     /// When.
     pub at: OffsetDateTime,
-    /// As in [`RunFinish::keep_for_retry`].
+    /// As in [`crate::RunFinish::keep_for_retry`].
     pub keep_for_retry: bool,
     /// What was begun and cut off: needed where the run has begun.
     pub cut_off: Option<CutOff>,
