@@ -1,4 +1,4 @@
-//! Text that must not be committed: silenced lints, switched-off tests, work left for later.
+//! Text that must not be committed: silenced lints, switched-off tests, work left for later, merges left half done.
 
 use super::text::has_word;
 use super::{File, Problem, Tree};
@@ -10,12 +10,16 @@ const SOURCE_ENDINGS: &[&str] = &[".rs", ".sql", ".toml", ".sh", ".py", ".js", "
 
 /// Every line with such text.
 pub fn check(tree: &Tree) -> Vec<Problem> {
-    tree.files
-        .iter()
-        .filter(|file| !EXEMPT.contains(&file.path.as_str()))
-        .filter(|file| SOURCE_ENDINGS.iter().any(|ending| file.path.ends_with(ending)))
-        .flat_map(check_file)
-        .collect()
+    let files = tree.files.iter().filter(|file| !EXEMPT.contains(&file.path.as_str()));
+    let is_source = |file: &File| SOURCE_ENDINGS.iter().any(|ending| file.path.ends_with(ending));
+    files.flat_map(|file| merges(file).chain(is_source(file).then(|| check_file(file)).into_iter().flatten())).collect()
+}
+
+/// Both sides of a merge, in a file of any kind.
+fn merges(file: &File) -> impl Iterator<Item = Problem> {
+    let marked = |line: &str| ["<<<<<<< ", ">>>>>>> "].iter().any(|mark| line.starts_with(mark));
+    let found = file.lines().filter(move |(_, line)| marked(line));
+    found.map(|(number, _)| file.problem(number, "a merge was not finished: keep what is right of both sides"))
 }
 
 fn check_file(file: &File) -> Vec<Problem> {
@@ -52,6 +56,12 @@ mod tests {
         assert_eq!(count("crates/a/src/lib.rs", "#[allow(dead_code)]\n#![allow(unused)]\n"), 2);
         assert_eq!(count("crates/a/src/lib.rs", "#[ignore]\n#[ignore = \"slow\"]\n"), 2);
         assert_eq!(count("crates/a/src/lib.rs", "#[expect(dead_code, reason = \"x\")]\nallow(1); ignore();\n"), 0);
+    }
+
+    #[test]
+    fn merges_left_half_done_are_found() {
+        assert_eq!(count("docs/cli.md", "a\n<<<<<<< HEAD\nb\n=======\nc\n>>>>>>> 28ee7a0 (why)\n"), 2);
+        assert_eq!(count("docs/cli.md", "Title\n=======\n\n    a <<<<<<< b\n"), 0);
     }
 
     #[test]
