@@ -93,8 +93,12 @@ async fn begin(app: &App, config: &Config, files: &[FlowFile]) -> Result<Option<
     Ok(setup_token)
 }
 
-/// Makes drafts of the flow files in the configured project. Other flows of the project stay as they are.
+/// Makes drafts of the flow files in the configured project. Other flows of the project stay as they are. Without files no
+/// project is made: who sets the server up says what theirs is called.
 async fn load(app: &App, config: &Config, files: &[FlowFile]) -> Result<(), CliError> {
+    if files.is_empty() {
+        return Ok(());
+    }
     let project = app.ensure_project(&config.org, &config.project).await?;
     for file in files {
         app.put_flow(&project, file.checked()?.1).await?;

@@ -7,6 +7,7 @@ mod code;
 mod commands;
 mod demo;
 mod dev;
+mod docs;
 mod flow;
 mod model;
 mod models;

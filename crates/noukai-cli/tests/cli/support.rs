@@ -58,7 +58,24 @@ impl Folder {
 
     /// A command in this folder, untouched by the environment of the tests.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_noukai"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_noukai"));
+        command.args(args);
+        command
+    }
+
+    /// Lines of a shell, to which `noukai` is the binary under test.
+    pub fn shell(&self, script: &str) -> Command {
+        let mut command = self.program("sh");
+        let own = PathBuf::from(env!("CARGO_BIN_EXE_noukai"));
+        let dirs = own.parent().map(PathBuf::from).into_iter();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(dirs.chain(std::env::split_paths(&path))).unwrap();
+        command.env("PATH", path).args(["-ec", script]);
+        command
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
         let foreign =
             |name: &str| name.starts_with("NOUKAI_") || name.starts_with("OPEN") || name.ends_with("_API_KEY");
         let names = std::env::vars().map(|(name, _)| name).filter(|name| foreign(name));
@@ -66,7 +83,7 @@ impl Folder {
             command.env_remove(name);
         });
         command.env("XDG_CONFIG_HOME", self.path("config"));
-        command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
+        command.current_dir(self.0.path()).stdin(Stdio::null());
         command
     }
 
