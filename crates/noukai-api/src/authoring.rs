@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{CaptureMode, Gate};
+use crate::{CaptureMode, Gate, TestCase};
 
 /// An organisation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -631,4 +631,6 @@ pub struct HydratedFlow {
     pub checkpoints: Vec<Checkpoint>,
     /// Newest first.
     pub versions: Vec<VersionInfo>,
+    /// In the order they were made in, without their cassettes.
+    pub test_cases: Vec<TestCase>,
 }

@@ -22,10 +22,10 @@ use noukai_store::{
     CheckpointRecord, Claim, ClaimedJob, DraftChange, EventRecord, FlowFilter, FlowId, FlowRecord, Flows, Idempotency,
     IdempotencyKey, JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, Ledger, ModelChange, ModelChanged, NewFlow,
     NewProject, Nodes, ObjectModelRecord, ObjectModels, OperationFilter, OperationRecord, OrganisationRecord,
-    ProjectId, ProjectRecord, ProjectSettings, Projects, Promotion, PromotionRecord, ProviderKeyRecord, ProviderKeys,
-    Pruned, Publication, Published, QueueRecord, Release, Removal, Removed, ReplyCache, Resumed, RunChange, RunFilter,
-    RunId, RunRecord, RunWrite, Runs, Sealed, Store, StoreError, StoredReply, Ticket, Upkeep, UsageEntry, UsageGroup,
-    UsageQuery, VersionRecord,
+    ProjectId, ProjectRecord, ProjectSettings, Projects, Promoted, Promotion, PromotionRecord, ProviderKeyRecord,
+    ProviderKeys, Pruned, Publication, Published, QueueRecord, Release, Removal, Removed, ReplyCache, Resumed,
+    RunChange, RunFilter, RunId, RunRecord, RunWrite, Runs, Sealed, Store, StoreError, StoredReply, Ticket, Upkeep,
+    UsageEntry, UsageGroup, UsageQuery, VersionRecord,
 };
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -654,7 +654,7 @@ impl Authoring for FailingStore {
         self.inner.deprecate(project, flow, number, deprecated).await
     }
 
-    async fn set_production(&self, promotion: Promotion) -> Result<bool, StoreError> {
+    async fn set_production(&self, promotion: Promotion) -> Result<Promoted, StoreError> {
         self.inner.set_production(promotion).await
     }
 

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use noukai_store::{
-    CaseChanged, FlowId, ProjectId, StoreError, TestCaseId, TestCaseRecord, TestCases, TestProgress, TestResultRecord,
-    TestRunId, TestRunRecord,
+    CaseChanged, FlowFilter, FlowId, ProjectId, StoreError, TestCaseId, TestCaseRecord, TestCases, TestProgress,
+    TestResultRecord, TestRunId, TestRunRecord,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -33,6 +33,10 @@ impl TestCases for FailingStore {
         limit: u32,
     ) -> Result<Vec<TestCaseRecord>, StoreError> {
         self.inner.test_cases(project, flow, after, limit).await
+    }
+
+    async fn page_test_cases(&self, project: ProjectId, filter: FlowFilter) -> Result<Vec<TestCaseRecord>, StoreError> {
+        self.inner.page_test_cases(project, filter).await
     }
 
     async fn change_test_case(&self, case: &TestCaseRecord) -> Result<CaseChanged, StoreError> {

@@ -155,13 +155,22 @@ fn refused(error: &AppError) -> CallToolResult {
     if let Some(wait) = error.retry_after {
         told["retry_after_seconds"] = json!(wait.as_secs().max(1));
     }
-    if let Some(next) = next(error.code) {
+    if let Some(next) = next_step(error) {
         told["next"] = json!(next);
     }
     CallToolResult::error(vec![ContentBlock::text(told.to_string())])
 }
 
-/// What an assistant does about it, by the names of its tools.
+/// What an assistant does about it.
+fn next_step(error: &AppError) -> Option<&'static str> {
+    let of_draft = error.errors.iter().any(|fault| fault.loc.first().is_some_and(|part| part == "document"));
+    match error.code {
+        ErrorCode::ValidationError if of_draft => Some("mend the draft where errors say, then repeat the call"),
+        code => next(code),
+    }
+}
+
+/// The same by the code alone, with the names of tools.
 const fn next(code: ErrorCode) -> Option<&'static str> {
     use ErrorCode as E;
     Some(match code {
@@ -177,6 +186,8 @@ const fn next(code: ErrorCode) -> Option<&'static str> {
         E::ValidationError | E::BadRequest => "mend the arguments that are named and call the tool again",
         E::OperationRefused => "do as the message says, or call get_flow_structure to see the draft as it is",
         E::InvalidTree | E::NoSteps => "mend the draft as the message says, then repeat the call",
+        E::TestsFailed => "mend the draft or the test cases that are named, call run_all_test_cases, and publish again",
+        E::RunNotRecorded => "run the flow with trace: true, or give input and expect in place of from_run",
         E::Forbidden => "ask the person for a key, or a sign-in, that has the scope",
         E::RateLimited | E::Overloaded => "wait a moment and call the tool again",
         _ => return None,

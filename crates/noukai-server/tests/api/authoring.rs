@@ -144,6 +144,46 @@ async fn a_stale_revision_is_told_the_present_one() {
 }
 
 #[tokio::test]
+async fn production_is_set_on_what_was_seen() {
+    let server = TestServer::start().await;
+    let flow = made(&server, "seen").await;
+    for number in 1..=3 {
+        apply(&server, &flow, json!({"operations": [prompt("answer", &number.to_string())]})).await.ok();
+        server.post(&format!("{flow}/versions"), &json!({})).send().await.ok();
+    }
+    let path = format!("{flow}/production");
+    let put = |tag: &str, version: u32| {
+        let request = server.request(Method::PUT, &path).header("if-match", tag);
+        request.json(&json!({"version": version})).send()
+    };
+    assert_eq!(server.get(&path).send().await.header("etag"), Some("\"0\""));
+    put("\"1\"", 2).await.refused(409, "CONFLICT");
+    assert_eq!(put("\"0\"", 1).await.header("etag"), Some("\"1\""));
+    // Both saw version 1: one is first, the other is told so.
+    let replies = futures::future::join_all([put("\"1\"", 2), put("\"1\"", 3)]).await;
+    let (done, late): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 200);
+    assert_eq!((done.len(), late.len()), (1, 1));
+    let now = done[0].json()["version"].clone();
+    assert_eq!(late[0].refused(409, "CONFLICT")["revision"], now);
+    put(&format!("\"{}\"", u64::from(u32::MAX) + 1), 1).await.refused(409, "CONFLICT");
+    put("\"9\"", 9).await.refused(404, "VERSION_NOT_FOUND");
+    put("now", 1).await.refused(400, "BAD_REQUEST");
+    assert_eq!(put("*", 1).await.ok()["history"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_of_what_was_seen() {
+    let server = TestServer::start().await;
+    let flow = made(&server, "point").await;
+    let save = |tag: &str| {
+        let request = server.request(Method::POST, &format!("{flow}/checkpoints")).header("if-match", tag);
+        request.json(&json!({"step_id": "answer"})).send()
+    };
+    assert_eq!(save("\"2\"").await.refused(409, "CONFLICT")["revision"], 1);
+    assert_eq!(save("\"1\"").await.ok()["revision"], 1);
+}
+
+#[tokio::test]
 async fn two_authors_at_once() {
     let server = TestServer::start().await;
     let flow = made(&server, "both").await;
@@ -378,6 +418,8 @@ async fn projects_are_made_and_hydrated() {
     apply(&server, &flow_path, json!({"operations": [prompt("answer", "y")]})).await.ok();
     server.post(&format!("{flow_path}/versions"), &json!({})).send().await.ok();
     server.post(&format!("{flow_path}/checkpoints"), &json!({"step_id": "answer"})).send().await.ok();
+    let case = json!({"name": "says y", "input": {"message": "x"}});
+    let case = server.post(&format!("{flow_path}/test-cases"), &case).send().await.ok();
     let model = json!({"project_id": id, "name": "A", "fields": [{"name": "a", "type": "string"}]});
     server.post("/object-models", &model).send().await.ok();
     server.post("/flows", &json!({"project_id": id, "slug": "two"})).send().await.ok();
@@ -388,6 +430,7 @@ async fn projects_are_made_and_hydrated() {
         (&json!("one"), &json!("report"), &json!(1))
     );
     assert_eq!((&one["checkpoints"][0]["step_id"], &one["content_versions"]["answer"]), (&json!("answer"), &json!(1)));
+    assert_eq!((&one["test_cases"], &all["flows"][1]["test_cases"]), (&json!([case]), &json!([])));
     assert_eq!((all["flows"].as_array().map(Vec::len), &all["object_models"][0]["name"]), (Some(2), &json!("A")));
     let page = server.get(&format!("{path}/hydrate?limit=1")).send().await.ok();
     assert_eq!(page["next_cursor"], "one");

@@ -11,11 +11,11 @@ use crate::common::{
     vendor::{Turn, Vendor},
 };
 
-const ONE: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub const ONE: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const TWO: &str = "ff112233445566778899aabbccddeeff00112233445566778899aabbccddee00";
 const CANARY: &str = "sk-canary-7d1f5b0a93c2-tail";
 
-fn master(keys: &str) -> MasterKeySource {
+pub fn master(keys: &str) -> MasterKeySource {
     MasterKeySource::Given(Secret::new(keys))
 }
 

@@ -32,7 +32,7 @@ impl<'a> Person<'a> {
     }
 
     /// Invites somebody, who accepts.
-    async fn lets_in(&self, email: &str, role: &str) -> Person<'a> {
+    pub async fn lets_in(&self, email: &str, role: &str) -> Person<'a> {
         let invited = self.ask(Method::POST, "/orgs/{acme}/invitations", &json!({"email": email, "role": role})).await;
         assert_eq!(invited.status, 201, "{}", invited.text);
         let accepted = accept(self.server, &invited.json()["token"], PASSWORD).await;

@@ -448,6 +448,13 @@ async fn cases_are_listed_changed_and_deleted() {
         (&json!("first"), &json!("why"), &json!(2))
     );
     bed.patch("first", json!({"name": "z", "on_revision": 1})).await.refused(409, "CONFLICT");
+    assert_eq!(bed.get("test-cases/first").await.header("etag"), Some("\"2\""));
+    let on = |tag: &str| {
+        let request = bed.server.request(Method::PATCH, &bed.path("test-cases/first")).header("if-match", tag);
+        request.json(&json!({"description": "why not"})).send()
+    };
+    on("\"1\"").await.refused(409, "CONFLICT");
+    assert_eq!(on("\"2\"").await.header("etag"), Some("\"3\""));
     bed.patch("first", json!({"name": "b"})).await.refused(409, "CONFLICT");
     bed.post("test-cases", json!({"name": "b"})).await.refused(409, "CONFLICT");
     assert_eq!(bed.patch("first", json!({"description": ""})).await.ok().get("description"), None);

@@ -27,6 +27,7 @@ pub fn check(method: &Method, path: &str, reply: &Reply) {
     };
     let described = &DOCUMENT["paths"][&template][method.as_str().to_lowercase()]["responses"][code.to_string()];
     assert!(!described.is_null(), "{at} is not documented: {}", reply.text);
+    assert_eq!(reply.header("etag").is_some(), !described["headers"]["ETag"].is_null(), "{at}: the entity tag");
     let content_type = reply.header("content-type").expect("a content type");
     let schema = &described["content"][content_type]["schema"];
     assert!(!schema.is_null(), "{at}: {content_type} is not documented");

@@ -18,8 +18,8 @@ use crate::sql::{
 };
 use crate::{
     Authoring, Changed, CheckpointFilter, CheckpointRecord, DraftChange, FlowFilter, FlowId, FlowRecord, NewFlow,
-    NewOperation, OperationFilter, OperationRecord, ProjectId, Promotion, PromotionRecord, Publication, Published,
-    Removal, Removed, Signature, StoreError, VersionRecord,
+    NewOperation, OperationFilter, OperationRecord, ProjectId, Promoted, Promotion, PromotionRecord, Publication,
+    Published, Removal, Removed, Signature, StoreError, VersionRecord,
 };
 
 #[async_trait]
@@ -132,7 +132,7 @@ impl Authoring for PostgresStore {
         .await
     }
 
-    async fn set_production(&self, promotion: Promotion) -> Result<bool, StoreError> {
+    async fn set_production(&self, promotion: Promotion) -> Result<Promoted, StoreError> {
         self.transact(move |tx| Box::pin(drafts::promote(tx, promotion.clone()))).await
     }
 
@@ -202,7 +202,8 @@ impl Authoring for PostgresStore {
 
 impl PostgresStore {
     /// What a page of flows has, by a statement that takes project, slug, pattern and limit.
-    async fn flow_rows<T>(
+    /// What belongs to the flows of a page.
+    pub(super) async fn flow_rows<T>(
         &self,
         project: ProjectId,
         filter: FlowFilter,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::sql::{authoring as sql, flows as flow_sql, models as model_sql};
 use crate::{
-    Changed, Draft, DraftChange, FlowId, FlowRecord, ModelsUsed, NewFlow, NewOperation, ProjectId, Promotion,
+    Changed, Draft, DraftChange, FlowId, FlowRecord, ModelsUsed, NewFlow, NewOperation, ProjectId, Promoted, Promotion,
     Publication, Published, Removal, Removed, Signature, StoreError, StoredDocument, VersionRecord,
 };
 
@@ -99,17 +99,20 @@ pub(super) async fn publish(tx: &mut Tx, publication: Publication) -> Result<Pub
     Ok(Published::New(new.clone()))
 }
 
-pub(super) async fn promote(tx: &mut Tx, promotion: Promotion) -> Result<bool, Fault> {
-    let Promotion { project_id: project, flow_id: id, number, operation, by } = &promotion;
-    let Some(flow) = locked(tx, *project, *id).await? else { return Ok(false) };
+pub(super) async fn promote(tx: &mut Tx, promotion: Promotion) -> Result<Promoted, Fault> {
+    let Promotion { project_id: project, flow_id: id, number, operation, by, .. } = &promotion;
+    let Some(flow) = locked(tx, *project, *id).await? else { return Ok(Promoted::Missing) };
     if find_version(tx, *project, *id, *number).await?.is_none() {
-        return Ok(false);
+        return Ok(Promoted::Missing);
+    }
+    if let Some(now) = promotion.hindered_by(flow.production.as_ref().map(|(number, _)| *number)) {
+        return Ok(Promoted::Stale(now));
     }
     let (number, at) = (i64::from(*number), micros(by.at));
     tx.execute(sql::SET_PRODUCTION, &[&number, &project.0, &id.0]).await?;
     tx.execute(sql::LOG_PRODUCTION, &[&project.0, &id.0, &number, &by.author, &by.name, &at]).await?;
     log(tx, &flow, operation, by).await?;
-    Ok(true)
+    Ok(Promoted::Done)
 }
 
 pub(super) async fn find_version(

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::sql::{authoring::LOCK_FLOW_POSTGRES, test_cases as sql};
 use crate::{
-    CaseChanged, FlowId, ProjectId, RunId, StoreError, TestCaseId, TestCaseRecord, TestCases, TestProgress,
+    CaseChanged, FlowFilter, FlowId, ProjectId, RunId, StoreError, TestCaseId, TestCaseRecord, TestCases, TestProgress,
     TestResultRecord, TestRunId, TestRunRecord,
 };
 
@@ -51,6 +51,10 @@ impl TestCases for PostgresStore {
             Some(after) => self.query(sql::AFTER, &[&project.0, &flow.0, &after.0, &limit]).await?,
         };
         rows::all(&found, test_case)
+    }
+
+    async fn page_test_cases(&self, project: ProjectId, filter: FlowFilter) -> Result<Vec<TestCaseRecord>, StoreError> {
+        self.flow_rows(project, filter, sql::PAGE_OF_CASES, test_case).await
     }
 
     async fn change_test_case(&self, case: &TestCaseRecord) -> Result<CaseChanged, StoreError> {

@@ -222,10 +222,31 @@ pub struct Promotion {
     pub flow_id: FlowId,
     /// The version.
     pub number: u32,
+    /// Only where this is the production version, 0 standing for none; `None`: whatever is.
+    pub instead_of: Option<u32>,
     /// The line for the log.
     pub operation: NewOperation,
     /// Who and when.
     pub by: Signature,
+}
+
+impl Promotion {
+    /// The production version that keeps it from being done.
+    pub(crate) fn hindered_by(&self, production: Option<u32>) -> Option<u32> {
+        let now = production.unwrap_or_default();
+        self.instead_of.filter(|wanted| *wanted != now).map(|_| now)
+    }
+}
+
+/// What became of a promotion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promoted {
+    /// It is the production version now.
+    Done,
+    /// Another one is production by now than was expected, 0 standing for none; nothing was done.
+    Stale(u32),
+    /// The project has no such flow or version.
+    Missing,
 }
 
 /// When which version became the production version.

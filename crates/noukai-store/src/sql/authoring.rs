@@ -30,6 +30,8 @@ macro_rules! page {
     };
 }
 
+pub(super) use page;
+
 pub(crate) const PAGE: &str = concat!("SELECT ", flow_columns!(), flow_tables!(), page!());
 
 pub(crate) const PAGE_OF_DRAFTS: &str = concat!(

@@ -1,27 +1,31 @@
 //! Test cases and test runs.
 
+use super::authoring::page;
+
 pub(crate) const COUNT: &str = "SELECT count(*) FROM test_cases WHERE project_id = $1 AND flow_id = $2";
 
 pub(crate) const ADD: &str = "INSERT INTO test_cases (id, project_id, flow_id, name, definition, cassette, replies, \
     revision, created_at, created_by, updated_at, updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $8, $9)";
 
 macro_rules! select {
-    ($cassette:literal, $tail:literal) => {
+    ($cassette:literal, $($tail:tt)+) => {
         concat!(
             "SELECT id, project_id, flow_id, name, definition, ",
             $cassette,
-            ", replies, revision, created_at, created_by, updated_at, updated_by FROM test_cases ",
-            "WHERE project_id = $1 AND flow_id = $2 ",
-            $tail
+            ", replies, revision, created_at, created_by, updated_at, updated_by FROM test_cases WHERE ",
+            $($tail)+
         )
     };
 }
 
-pub(crate) const ONE: &str = select!("cassette", "AND id = $3");
+pub(crate) const ONE: &str = select!("cassette", "project_id = $1 AND flow_id = $2 AND id = $3");
 
-pub(crate) const ALL: &str = select!("NULL", "ORDER BY id LIMIT $3");
+pub(crate) const ALL: &str = select!("NULL", "project_id = $1 AND flow_id = $2 ORDER BY id LIMIT $3");
 
-pub(crate) const AFTER: &str = select!("NULL", "AND id > $3 ORDER BY id LIMIT $4");
+pub(crate) const AFTER: &str = select!("NULL", "project_id = $1 AND flow_id = $2 AND id > $3 ORDER BY id LIMIT $4");
+
+pub(crate) const PAGE_OF_CASES: &str =
+    select!("NULL", "project_id = $1 AND flow_id IN (SELECT f.id FROM flows f ", page!(), ") ORDER BY flow_id, id");
 
 pub(crate) const CHANGE: &str = "UPDATE test_cases SET name = $1, definition = $2, cassette = $3, replies = $4, \
     revision = revision + 1, updated_at = $5, updated_by = $6 \

@@ -16,8 +16,8 @@ use crate::sql::{
 };
 use crate::{
     Authoring, Changed, CheckpointFilter, CheckpointRecord, DraftChange, FlowFilter, FlowId, FlowRecord, NewFlow,
-    NewOperation, OperationFilter, OperationRecord, ProjectId, Promotion, PromotionRecord, Publication, Published,
-    Removal, Removed, Signature, StoreError, VersionRecord,
+    NewOperation, OperationFilter, OperationRecord, ProjectId, Promoted, Promotion, PromotionRecord, Publication,
+    Published, Removal, Removed, Signature, StoreError, VersionRecord,
 };
 
 #[async_trait]
@@ -146,7 +146,7 @@ impl Authoring for SqliteStore {
         .await
     }
 
-    async fn set_production(&self, promotion: Promotion) -> Result<bool, StoreError> {
+    async fn set_production(&self, promotion: Promotion) -> Result<Promoted, StoreError> {
         self.write(move |db, _| drafts::promote(db, &promotion)).await
     }
 
@@ -218,7 +218,8 @@ impl Authoring for SqliteStore {
 
 impl SqliteStore {
     /// What a page of flows has, by a statement that takes project, slug, pattern and limit.
-    async fn flow_rows<T: Send + 'static>(
+    /// What belongs to the flows of a page.
+    pub(super) async fn flow_rows<T: Send + 'static>(
         &self,
         project: ProjectId,
         filter: FlowFilter,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::sql::{authoring as sql, flows as flow_sql, models as model_sql};
 use crate::{
-    Changed, Draft, DraftChange, FlowId, FlowRecord, ModelsUsed, NewFlow, NewOperation, ProjectId, Promotion,
+    Changed, Draft, DraftChange, FlowId, FlowRecord, ModelsUsed, NewFlow, NewOperation, ProjectId, Promoted, Promotion,
     Publication, Published, Removal, Removed, Signature, StoreError, StoredDocument,
 };
 
@@ -115,17 +115,20 @@ pub(super) fn publish(db: &Connection, publication: &Publication) -> Result<Publ
     Ok(Published::New(version.clone()))
 }
 
-pub(super) fn promote(db: &Connection, promotion: &Promotion) -> Result<bool, StoreError> {
-    let Promotion { project_id: project, flow_id: id, number, operation, by } = promotion;
-    let Some(flow) = by_id(db, *project, *id)? else { return Ok(false) };
+pub(super) fn promote(db: &Connection, promotion: &Promotion) -> Result<Promoted, StoreError> {
+    let Promotion { project_id: project, flow_id: id, number, operation, by, .. } = promotion;
+    let Some(flow) = by_id(db, *project, *id)? else { return Ok(Promoted::Missing) };
     if find_version(db, *project, *id, *number)?.is_none() {
-        return Ok(false);
+        return Ok(Promoted::Missing);
+    }
+    if let Some(now) = promotion.hindered_by(flow.production.as_ref().map(|(number, _)| *number)) {
+        return Ok(Promoted::Stale(now));
     }
     db.prepare_cached(sql::SET_PRODUCTION)?.execute(params![number, project.0, id.0])?;
     let row = params![project.0, id.0, number, by.author, by.name, Micros(by.at)];
     db.prepare_cached(sql::LOG_PRODUCTION)?.execute(row)?;
     log(db, &flow, operation, by)?;
-    Ok(true)
+    Ok(Promoted::Done)
 }
 
 /// Adds a line behind the flow's last; it carries the flow's revision.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::sql::test_cases as sql;
 use crate::{
-    CaseChanged, FlowId, ProjectId, RunId, StoreError, TestCaseId, TestCaseRecord, TestCases, TestProgress,
+    CaseChanged, FlowFilter, FlowId, ProjectId, RunId, StoreError, TestCaseId, TestCaseRecord, TestCases, TestProgress,
     TestResultRecord, TestRunId, TestRunRecord,
 };
 
@@ -45,6 +45,10 @@ impl TestCases for SqliteStore {
             Some(after) => collect(db, sql::AFTER, params![project.0, flow.0, after.0, limit], test_case),
         })
         .await
+    }
+
+    async fn page_test_cases(&self, project: ProjectId, filter: FlowFilter) -> Result<Vec<TestCaseRecord>, StoreError> {
+        self.flow_rows(project, filter, sql::PAGE_OF_CASES, test_case).await
     }
 
     async fn change_test_case(&self, case: &TestCaseRecord) -> Result<CaseChanged, StoreError> {

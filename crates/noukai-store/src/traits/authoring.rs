@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::{
     Changed, CheckpointFilter, CheckpointRecord, DraftChange, FlowFilter, FlowId, FlowRecord, ModelChange,
-    ModelChanged, NewFlow, ObjectModelRecord, OperationFilter, OperationRecord, ProjectId, Promotion, PromotionRecord,
-    Publication, Published, Removal, Removed, StoreError, VersionRecord,
+    ModelChanged, NewFlow, ObjectModelRecord, OperationFilter, OperationRecord, ProjectId, Promoted, Promotion,
+    PromotionRecord, Publication, Published, Removal, Removed, StoreError, VersionRecord,
 };
 
 /// Drafts, their log, versions.
@@ -89,8 +89,8 @@ pub trait Authoring: Send + Sync {
         deprecated: Option<(OffsetDateTime, String)>,
     ) -> Result<Option<VersionRecord>, StoreError>;
 
-    /// Makes a version the production version; false where there is no such flow or version.
-    async fn set_production(&self, promotion: Promotion) -> Result<bool, StoreError>;
+    /// Makes a version the production version.
+    async fn set_production(&self, promotion: Promotion) -> Result<Promoted, StoreError>;
 
     /// Which versions were the production version, newest first.
     async fn promotions(

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    CaseChanged, FlowId, ProjectId, StoreError, TestCaseId, TestCaseRecord, TestProgress, TestResultRecord, TestRunId,
-    TestRunRecord,
+    CaseChanged, FlowFilter, FlowId, ProjectId, StoreError, TestCaseId, TestCaseRecord, TestProgress, TestResultRecord,
+    TestRunId, TestRunRecord,
 };
 
 /// Test cases of flows, and test runs.
@@ -31,6 +31,9 @@ pub trait TestCases: Send + Sync {
         after: Option<TestCaseId>,
         limit: u32,
     ) -> Result<Vec<TestCaseRecord>, StoreError>;
+
+    /// Test cases of all flows on a page, in the order they were made in, without their cassettes.
+    async fn page_test_cases(&self, project: ProjectId, filter: FlowFilter) -> Result<Vec<TestCaseRecord>, StoreError>;
 
     /// Stores name, definition, cassette and who changed them, where the case still has `case.revision`.
     /// [`StoreError::Conflict`] where the name is taken.

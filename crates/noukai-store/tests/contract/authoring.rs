@@ -129,6 +129,7 @@ pub async fn pages_go_on_behind_a_slug(store: Shared) {
         publish(&store, demo, slug).await;
         let saved = checkpoint(&flow, "a");
         store.add_checkpoint(demo, saved).await.unwrap();
+        store.add_test_case(&test_case(&flow), 9).await.unwrap();
     }
     let slugs = |flows: Vec<FlowRecord>| flows.into_iter().map(|flow| flow.slug).collect::<Vec<_>>();
     assert_eq!(slugs(store.flow_page(demo, page(2)).await.unwrap()), ["alpha", "beta"]);
@@ -136,6 +137,7 @@ pub async fn pages_go_on_behind_a_slug(store: Shared) {
     assert_eq!(slugs(store.flow_page(demo, behind.clone()).await.unwrap()), ["gamma"]);
     assert_eq!(store.page_versions(demo, behind.clone()).await.unwrap().len(), 1);
     assert_eq!(store.page_checkpoints(demo, behind.clone()).await.unwrap().len(), 1);
+    assert_eq!(store.page_test_cases(demo, behind.clone()).await.unwrap().len(), 1);
     let drafts = store.draft_page(demo, behind).await.unwrap();
     assert_eq!(drafts[0].1, r#"{"hash":"h-gamma"}"#);
     let with = |text: &str| FlowFilter { text: Some(text.into()), ..page(9) };
@@ -145,6 +147,7 @@ pub async fn pages_go_on_behind_a_slug(store: Shared) {
     let other = project(&store, "other").await;
     assert_eq!(store.draft_page(other, page(9)).await.unwrap(), []);
     assert_eq!(store.page_versions(other, page(9)).await.unwrap(), []);
+    assert_eq!(store.page_test_cases(other, page(9)).await.unwrap(), []);
     assert_eq!(store.page_content_versions(other, page(9)).await.unwrap(), []);
 }
 
@@ -156,6 +159,23 @@ pub async fn found_in_the_organisation_alone(store: Shared) {
     assert_eq!(store.flow_of(Uuid::nil(), flow.id).await.unwrap(), None);
     remove(&store, demo, flow.id, None).await;
     assert_eq!(store.flow_of(org, flow.id).await.unwrap(), None);
+}
+
+fn test_case(flow: &FlowRecord) -> TestCaseRecord {
+    TestCaseRecord {
+        id: TestCaseId(Uuid::now_v7()),
+        project_id: flow.project_id,
+        flow_id: flow.id,
+        name: "says it".into(),
+        definition: "{}".into(),
+        cassette: Some("{}".into()),
+        replies: 1,
+        revision: 1,
+        created_at: at(1),
+        created_by: "ann".into(),
+        updated_at: at(1),
+        updated_by: "ann".into(),
+    }
 }
 
 fn checkpoint(flow: &FlowRecord, step: &str) -> CheckpointRecord {

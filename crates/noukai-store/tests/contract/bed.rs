@@ -259,8 +259,19 @@ pub async fn publish(store: &Shared, project: ProjectId, slug: &str) -> Publishe
 
 /// Makes a version the production version.
 pub async fn promote(store: &Shared, project: ProjectId, flow: FlowId, number: u32) -> bool {
+    promote_instead_of(store, project, flow, number, None).await == Promoted::Done
+}
+
+/// The same, only where that is the production version.
+pub async fn promote_instead_of(
+    store: &Shared,
+    project: ProjectId,
+    flow: FlowId,
+    number: u32,
+    instead_of: Option<u32>,
+) -> Promoted {
     let operation = operation("set_production_version", &[]);
-    let promotion = Promotion { project_id: project, flow_id: flow, number, operation, by: by(4) };
+    let promotion = Promotion { project_id: project, flow_id: flow, number, instead_of, operation, by: by(4) };
     store.set_production(promotion).await.unwrap()
 }
 

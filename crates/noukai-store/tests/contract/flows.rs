@@ -135,10 +135,15 @@ pub async fn production_is_set_and_read(store: Shared) {
         assert_eq!(store.flows(demo).await.unwrap(), [found]);
     }
     assert!(!promote(&store, demo, flow.id, 0).await);
+    for (wanted, became) in [(0, Promoted::Stale(1)), (2, Promoted::Stale(1))] {
+        assert_eq!(promote_instead_of(&store, demo, flow.id, 2, Some(wanted)).await, became);
+    }
+    assert_eq!(promote_instead_of(&store, demo, flow.id, 9, Some(1)).await, Promoted::Missing);
     let history = store.promotions(demo, flow.id, 9).await.unwrap();
     assert_eq!(history.len(), 2);
     assert_eq!(history[0].by, by(4));
     assert_eq!(store.promotions(demo, flow.id, 1).await.unwrap().len(), 1);
+    assert_eq!(promote_instead_of(&store, demo, flow.id, 2, Some(1)).await, Promoted::Done);
 }
 
 pub async fn deprecated_and_back(store: Shared) {

@@ -6,23 +6,28 @@ use noukai_store::{CheckpointFilter, CheckpointRecord, FlowRecord};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Author, TEXT_CHARS, bad_cursor, bounded, flow_not_found, has_more, page_size};
+use super::{Author, TEXT_CHARS, bad_cursor, bounded, flow_not_found, has_more, page_size, stale};
 use crate::app::{App, AppError, iso};
 
 impl App {
-    /// Saves what a step is now, with all that is in it.
+    /// Saves what a step is now, with all that is in it; with `on_revision` only where the draft is at that revision.
     ///
     /// # Errors
-    /// `FORBIDDEN` without the author scope; `FLOW_NOT_FOUND`; `STEP_NOT_FOUND`; `VALIDATION_ERROR`.
+    /// `FORBIDDEN` without the author scope; `FLOW_NOT_FOUND`; `STEP_NOT_FOUND`; `VALIDATION_ERROR`; `CONFLICT` with the
+    /// current revision.
     pub async fn create_checkpoint(
         &self,
         author: &Author,
         flow: &str,
+        on_revision: Option<u64>,
         request: CreateCheckpoint,
     ) -> Result<Checkpoint, AppError> {
         author.require(Scope::Author)?;
         bounded("note", &request.note, TEXT_CHARS)?;
         let (record, document) = self.current(author, flow).await?;
+        if on_revision.is_some_and(|revision| revision != record.revision) {
+            return Err(stale(record.revision));
+        }
         let step = noukai_flow::find_step(&document, &request.step_id).ok_or_else(|| no_step(&request.step_id))?;
         let checkpoint = CheckpointRecord {
             id: Uuid::now_v7(),

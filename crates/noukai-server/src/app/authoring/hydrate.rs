@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use noukai_api::{Checkpoint, HydratedFlow, HydratedProject, Scope, VersionInfo};
+use noukai_api::{Checkpoint, HydratedFlow, HydratedProject, Scope, TestCase, VersionInfo};
 use noukai_flow::published;
 use noukai_store::{FlowFilter, FlowId, FlowRecord};
 
 use super::{Author, checkpoints, flows::summary, has_more, projects, versions};
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, test_cases};
 
 /// Flows on a page, where nothing is said, and at most.
 const FLOWS: u32 = 500;
@@ -18,10 +18,11 @@ struct Belongings {
     versions: HashMap<FlowId, Vec<VersionInfo>>,
     checkpoints: HashMap<String, Vec<Checkpoint>>,
     contents: HashMap<FlowId, BTreeMap<String, u64>>,
+    test_cases: HashMap<FlowId, Vec<TestCase>>,
 }
 
 impl App {
-    /// A project with its flows, their drafts, versions and checkpoints, and its object models.
+    /// A project with its flows, their drafts, versions, checkpoints and test cases, and its object models.
     ///
     /// # Errors
     /// `FORBIDDEN`, `PROJECT_NOT_FOUND`, `VALIDATION_ERROR`.
@@ -62,6 +63,9 @@ impl App {
             let shown = checkpoints::shown(checkpoint)?;
             all.checkpoints.entry(shown.flow_id.clone()).or_default().push(shown);
         }
+        for case in self.store().page_test_cases(project, filter.clone()).await? {
+            all.test_cases.entry(case.flow_id).or_default().push(test_cases::shown(case)?);
+        }
         for (id, step, version) in self.store().page_content_versions(project, filter).await? {
             all.contents.entry(id).or_default().insert(step, version);
         }
@@ -80,6 +84,7 @@ impl Belongings {
             content_versions: self.contents.remove(&flow.id).unwrap_or_default(),
             checkpoints: self.checkpoints.remove(&flow.id.to_string()).unwrap_or_default(),
             versions: self.versions.remove(&flow.id).unwrap_or_default(),
+            test_cases: self.test_cases.remove(&flow.id).unwrap_or_default(),
         })
     }
 }

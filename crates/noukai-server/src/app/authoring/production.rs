@@ -1,7 +1,7 @@
 //! The production version: set at once, logged, and how one rolls back.
 
 use noukai_api::{ErrorCode, Production, ProductionChange, Scope, SetProduction};
-use noukai_store::{FlowRecord, Promotion, PromotionRecord};
+use noukai_store::{FlowRecord, Promoted, Promotion, PromotionRecord};
 use serde_json::json;
 
 use super::{Author, log};
@@ -26,15 +26,16 @@ impl App {
         })
     }
 
-    /// Makes a version the production version.
+    /// Makes a version the production version; with `instead_of` only where that one is it, 0 standing for none.
     ///
     /// # Errors
     /// `FORBIDDEN` without the author scope; `FLOW_NOT_FOUND`; `VERSION_NOT_FOUND`, also for another flow's version;
-    /// `VALIDATION_ERROR` where not exactly one is named.
+    /// `VALIDATION_ERROR` where not exactly one is named; `CONFLICT` with the production version there is.
     pub async fn set_production(
         &self,
         author: &Author,
         flow: &str,
+        instead_of: Option<u32>,
         request: SetProduction,
     ) -> Result<Production, AppError> {
         author.require(Scope::Author)?;
@@ -49,15 +50,17 @@ impl App {
             project_id: record.project_id,
             flow_id: record.id,
             number,
+            instead_of,
             operation: log::event(&operation, summary),
             by: author.signature(self.now()),
         };
-        let found = self.store().set_production(promotion).await?;
+        let promoted = self.store().set_production(promotion).await?;
         self.forget_record(record.project_id, &record.slug);
-        if !found {
-            return Err(version_not_found(&record, number));
+        match promoted {
+            Promoted::Done => self.production(author, flow).await,
+            Promoted::Stale(now) => Err(other_production(now)),
+            Promoted::Missing => Err(version_not_found(&record, number)),
         }
-        self.production(author, flow).await
     }
 
     /// Makes a version the production version, for the operator: by the flow's slug.
@@ -67,8 +70,16 @@ impl App {
     pub async fn promote(&self, project: &Project, flow: &str, version: u32, author: &str) -> Result<(), AppError> {
         let record = self.flow_record(project.record.id, flow).await?;
         let request = SetProduction { version: Some(version), version_id: None };
-        self.set_production(&Author::local(project, author), &record.id.to_string(), request).await.map(drop)
+        self.set_production(&Author::local(project, author), &record.id.to_string(), None, request).await.map(drop)
     }
+}
+
+/// Somebody else was faster.
+fn other_production(now: u32) -> AppError {
+    let is =
+        if now == 0 { "there is no production version".to_owned() } else { format!("version {now} is production") };
+    let message = format!("{is} by now; see whether the change is still wanted, and send it again with that `ETag`");
+    AppError::new(ErrorCode::Conflict, message).at_revision(now.into())
 }
 
 /// The version that is meant, by number or by id.

@@ -182,7 +182,7 @@ impl App {
 }
 
 /// A case as the wire has it; its cassette only where it was read.
-fn shown(record: TestCaseRecord) -> Result<TestCase, AppError> {
+pub(super) fn shown(record: TestCaseRecord) -> Result<TestCase, AppError> {
     let definition = Definition::read(&record.definition)?;
     Ok(TestCase {
         id: record.id.to_string(),

@@ -40,8 +40,9 @@ pub(in crate::http) async fn create(
     PathOf(path): PathOf<FlowPath>,
     edit: Edit<CreateCheckpoint>,
 ) -> Result<Response, ApiError> {
+    let on = edit.revision(None)?;
     edit.answer(&app, move |app, author, body| async move {
-        reply::json(StatusCode::CREATED, &app.create_checkpoint(&author, path.id(), body).await?)
+        reply::json(StatusCode::CREATED, &app.create_checkpoint(&author, path.id(), on, body).await?)
     })
     .await
 }

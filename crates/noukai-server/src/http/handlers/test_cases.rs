@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use noukai_api::{CreateTestCase, Gate, StartTestRun, UpdateTestCase};
@@ -15,7 +15,7 @@ use crate::{
         error::ApiError,
         extract::{Authed, PathOf},
         query::Args,
-        reply,
+        reply, revision,
     },
 };
 
@@ -64,7 +64,8 @@ pub(in crate::http) async fn get(
     Authed(caller): Authed,
     PathOf(CasePath { flow_id, case }): PathOf<CasePath>,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.test_case(&caller, &flow_id, &case).await?)
+    let found = app.test_case(&caller, &flow_id, &case).await?;
+    Ok(revision::tagged(reply::ok(&found)?, found.revision))
 }
 
 /// `PATCH /flows/{flow_id}/test-cases/{case}`: what is sent is changed.
@@ -72,9 +73,12 @@ pub(in crate::http) async fn update(
     State(app): State<App>,
     Authed(caller): Authed,
     PathOf(CasePath { flow_id, case }): PathOf<CasePath>,
-    Json(body): Json<UpdateTestCase>,
+    headers: HeaderMap,
+    Json(mut body): Json<UpdateTestCase>,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.update_test_case(&caller, &flow_id, &case, body).await?)
+    body.on_revision = revision::asked(&headers, body.on_revision)?;
+    let changed = app.update_test_case(&caller, &flow_id, &case, body).await?;
+    Ok(revision::tagged(reply::ok(&changed)?, changed.revision))
 }
 
 /// `DELETE /flows/{flow_id}/test-cases/{case}`.

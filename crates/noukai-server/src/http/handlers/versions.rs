@@ -12,7 +12,7 @@ use crate::{
         error::ApiError,
         extract::{Authed, PathOf},
         query::Args,
-        reply,
+        reply, revision,
     },
 };
 
@@ -88,7 +88,8 @@ pub(in crate::http) async fn production(
     Authed(caller): Authed,
     PathOf(path): PathOf<FlowPath>,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.production(&Author::from(&caller), path.id()).await?)
+    let production = app.production(&Author::from(&caller), path.id()).await?;
+    Ok(revision::tagged(reply::ok(&production)?, production.version.unwrap_or_default().into()))
 }
 
 /// `PUT /flows/{flow_id}/production`.
@@ -97,5 +98,8 @@ pub(in crate::http) async fn set_production(
     PathOf(path): PathOf<FlowPath>,
     edit: Edit<SetProduction>,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.set_production(&edit.author, path.id(), edit.body).await?)
+    // No flow has as many versions as that.
+    let instead_of = edit.revision(None)?.map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+    let production = app.set_production(&edit.author, path.id(), instead_of, edit.body).await?;
+    Ok(revision::tagged(reply::ok(&production)?, production.version.unwrap_or_default().into()))
 }

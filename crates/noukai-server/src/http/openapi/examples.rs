@@ -1,5 +1,6 @@
 //! Examples of the document. A test checks each against its schema.
 
+mod access;
 mod authoring;
 mod test_cases;
 
@@ -23,29 +24,6 @@ pub(super) fn requests(handler: &str) -> Vec<(&'static str, Value)> {
             ("all that remain", json!({"message": "Printer on fire", "runRemaining": true})),
         ],
         "jobs::submit" => vec![("message", json!({"message": "Printer on fire"}))],
-        "keys::create" => vec![(
-            "key",
-            json!({"project_id": FLOW, "name": "CI", "environment": "test", "expires_at": "2030-01-01T00:00:00Z"}),
-        )],
-        "members::set_up" => vec![(
-            "first start",
-            json!({
-                "token": "nku_...", "organization": "acme", "project": "demo", "email": "ann@acme.example",
-                "name": "Ann", "password": "a long password of one's own",
-            }),
-        )],
-        "members::sign_in" => vec![(
-            "a project",
-            json!({"email": "ann@acme.example", "password": "a long password", "project": "acme/demo"}),
-        )],
-        "members::invite" => vec![("a member", json!({"email": "bob@acme.example", "role": "member"}))],
-        "members::change" => vec![("an admin", json!({"role": "admin"}))],
-        "members::accept" => {
-            vec![("a new account", json!({"token": "nki_...", "name": "Bob", "password": "another long password"}))]
-        }
-        "members::change_password" => {
-            vec![("both", json!({"current": "a long password", "new": "an even longer password"}))]
-        }
         "provider_keys::create" => vec![
             ("of the project", json!({"provider": "anthropic", "api_key": "sk-ant-...", "name": "Team"})),
             (
@@ -54,7 +32,7 @@ pub(super) fn requests(handler: &str) -> Vec<(&'static str, Value)> {
             ),
         ],
         "provider_keys::replace" => vec![("key", json!({"api_key": "sk-ant-..."}))],
-        other => [authoring::requests(other), test_cases::requests(other)].concat(),
+        other => [authoring::requests(other), test_cases::requests(other), access::requests(other)].concat(),
     }
 }
 
@@ -77,7 +55,7 @@ pub(super) fn replies(handler: &str) -> Vec<(&'static str, Value)> {
             ("running", json!({"executionId": RUN, "status": "running"})),
             ("completed", json!({"executionId": RUN, "status": "completed", "result": "urgent"})),
         ],
-        other => [authoring::replies(other), test_cases::replies(other)].concat(),
+        other => [authoring::replies(other), test_cases::replies(other), access::replies(other)].concat(),
     }
 }
 

@@ -21,6 +21,20 @@ use super::{
     sse,
 };
 
+/// Handlers whose replies carry the revision of what they show.
+const TAGGED: &[&str] = &[
+    "flows::get",
+    "flows::update",
+    "flows::document",
+    "flows::put_document",
+    "versions::production",
+    "versions::set_production",
+    "models::get",
+    "models::update",
+    "test_cases::get",
+    "test_cases::update",
+];
+
 /// The document that `GET /openapi.json` and `noukai openapi` show.
 pub fn document() -> Value {
     json!({
@@ -127,11 +141,11 @@ fn success(operation: &Operation) -> Value {
     if matches!(operation.reply, Content::JsonOrCsv(_)) {
         contents[reply::CSV] = json!({"schema": {"type": "string", "description": "RFC 4180, with a line of names."}});
     }
-    json!({
-        "description": operation.reply_text,
-        "headers": {"X-Request-ID": reference("headers", "RequestId")},
-        "content": contents,
-    })
+    let mut headers = json!({"X-Request-ID": reference("headers", "RequestId")});
+    if TAGGED.contains(&operation.name) {
+        headers["ETag"] = reference("headers", "Revision");
+    }
+    json!({"description": operation.reply_text, "headers": headers, "content": contents})
 }
 
 fn failure(status: u16, codes: &[ErrorCode]) -> Value {
@@ -172,6 +186,11 @@ fn headers() -> Value {
     json!({
         "RequestId": {
             "description": "The caller's own `X-Request-ID` if it is 1 to 128 characters of `A-Z a-z 0-9 . _ -`, else a fresh UUID. Quote it in reports.",
+            "required": true,
+            "schema": {"type": "string"},
+        },
+        "Revision": {
+            "description": "The revision of what is shown, in quotes: send it as `If-Match` with a change that is made on it.",
             "required": true,
             "schema": {"type": "string"},
         },

@@ -266,7 +266,7 @@ const OPERATIONS: &[Operation] = &[
         status: 200,
         reply: Content::Json("QueueStatus"),
         reply_text: "The queue.",
-        errors: &[],
+        errors: &[Forbidden],
     },
     Operation {
         name: "runs::summary",

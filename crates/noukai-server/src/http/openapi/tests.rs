@@ -98,6 +98,23 @@ fn every_example_fits_its_schema() {
     assert!(checked > 10);
 }
 
+/// Every body that is sent, and every reply of the management API.
+#[test]
+fn what_goes_in_is_shown_and_what_comes_out_of_management() {
+    let document = document();
+    for (method, path, operation) in operations_of(&document) {
+        let managed = ["authoring", "tests", "keys", "people"].map(Value::from).contains(&operation["tags"][0]);
+        let replies = operation["responses"].as_object().expect("responses").iter();
+        let success = replies.filter(|(status, _)| managed && status.starts_with('2'));
+        let success = success.map(|(_, reply)| &reply["content"]);
+        for content in operation.pointer("/requestBody/content").into_iter().chain(success) {
+            for (media, shown) in content.as_object().expect("content") {
+                assert!(shown.get("examples").is_some(), "{method} {path} {media} has no example");
+            }
+        }
+    }
+}
+
 #[test]
 fn requests_may_leave_out_what_replies_may_not() {
     let schemas = schemas::all();

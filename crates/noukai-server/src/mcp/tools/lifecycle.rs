@@ -158,7 +158,7 @@ pub(in crate::mcp) async fn create_project(who: Who<'_>, new: NewProject) -> Res
 
 pub(in crate::mcp) async fn create_checkpoint(who: Who<'_>, new: NewCheckpoint) -> Result<Checkpoint, AppError> {
     let request = CreateCheckpoint { step_id: new.step_id, note: new.note };
-    who.app.create_checkpoint(who.author, &new.flow_id, request).await
+    who.app.create_checkpoint(who.author, &new.flow_id, None, request).await
 }
 
 pub(in crate::mcp) async fn delete_checkpoint(who: Who<'_>, of: OfCheckpoint) -> Result<Deleted, AppError> {
@@ -172,7 +172,7 @@ pub(in crate::mcp) async fn publish_version(who: Who<'_>, new: Publication) -> R
 
 pub(in crate::mcp) async fn set_production_version(who: Who<'_>, to: Promotion) -> Result<Production, AppError> {
     let request = SetProduction { version: None, version_id: Some(to.version_id) };
-    who.app.set_production(who.author, &to.flow_id, request).await
+    who.app.set_production(who.author, &to.flow_id, None, request).await
 }
 
 pub(in crate::mcp) async fn create_object_model(who: Who<'_>, new: NewModel) -> Result<ObjectModelUse, AppError> {

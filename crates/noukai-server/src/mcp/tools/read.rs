@@ -1,8 +1,8 @@
 //! Tools that look.
 
 use noukai_api::{
-    ErrorCode, FlowDraft, FlowList, FlowRunList, HydratedFlow, ObjectModel, OperationLog, ProjectInfo, TestCase,
-    TestRunTrace, Trace,
+    ErrorCode, FlowDraft, FlowList, FlowRunList, HydratedFlow, ObjectModel, OperationLog, ProjectInfo, TestRunTrace,
+    Trace,
 };
 use noukai_flow::published::{PublishedBlock, PublishedNode};
 use schemars::JsonSchema;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Who;
 use crate::app::{AppError, FlowQuery, LogQuery, Page, RunQuery};
 
-/// Flows and test cases per page, while all are gathered.
+/// Flows per page, while all are gathered.
 const PAGE: u32 = 100;
 /// Most pages that are gathered.
 const PAGES: usize = 20;
@@ -125,19 +125,9 @@ pub(in crate::mcp) struct Hydrated {
     /// The project.
     project: ProjectInfo,
     /// All flows, by slug.
-    flows: Vec<TestedFlow>,
+    flows: Vec<HydratedFlow>,
     /// All object models, by name.
     object_models: Vec<ObjectModel>,
-}
-
-/// A flow with all that belongs to it.
-#[derive(Serialize, JsonSchema)]
-pub(in crate::mcp) struct TestedFlow {
-    /// The flow with its blocks, checkpoints and versions.
-    #[serde(flatten)]
-    flow: HydratedFlow,
-    /// Its test cases, without their cassettes.
-    test_cases: Vec<TestCase>,
 }
 
 pub(in crate::mcp) async fn list_flows(who: Who<'_>, of: OfProject) -> Result<FlowList, AppError> {
@@ -183,37 +173,14 @@ pub(in crate::mcp) async fn get_operation_history(who: Who<'_>, of: History) -> 
 }
 
 pub(in crate::mcp) async fn hydrate_project(who: Who<'_>, of: OfProject) -> Result<Hydrated, AppError> {
-    let mut page = who.app.hydrate_project(who.author, &of.project_id, Some(PAGE), None).await?;
+    let mut page = who.app.hydrate_project(who.author, &of.project_id, None, None).await?;
     let (mut flows, mut cursor) = (page.flows, page.next_cursor.take());
     while let Some(next) = cursor.take() {
-        let more = who.app.hydrate_project(who.author, &of.project_id, Some(PAGE), Some(&next)).await?;
+        let more = who.app.hydrate_project(who.author, &of.project_id, None, Some(&next)).await?;
         flows.extend(more.flows);
         cursor = more.next_cursor.filter(|_| flows.len() < PAGES * PAGE as usize);
     }
-    let mut tested = Vec::with_capacity(flows.len());
-    for flow in flows {
-        let test_cases = all_test_cases(who, &of.project_id, &flow.flow.flow_id).await?;
-        tested.push(TestedFlow { flow, test_cases });
-    }
-    Ok(Hydrated { project: page.project, flows: tested, object_models: page.object_models })
-}
-
-/// Test cases are of the caller's own project; in others of the organisation there are none to be seen.
-async fn all_test_cases(who: Who<'_>, project: &str, flow: &str) -> Result<Vec<TestCase>, AppError> {
-    let mut all = Vec::new();
-    if who.caller.project_id.to_string() != project {
-        return Ok(all);
-    }
-    let mut page = Page { limit: Some(PAGE), cursor: None };
-    for _ in 0..PAGES {
-        let cases = who.app.test_cases(who.caller, flow, &page).await?;
-        all.extend(cases.test_cases);
-        page.cursor = cases.next_cursor;
-        if page.cursor.is_none() {
-            break;
-        }
-    }
-    Ok(all)
+    Ok(Hydrated { project: page.project, flows, object_models: page.object_models })
 }
 
 pub(in crate::mcp) async fn get_test_run_trace(who: Who<'_>, of: OfTestRun) -> Result<TestRunTrace, AppError> {

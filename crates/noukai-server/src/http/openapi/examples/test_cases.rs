@@ -31,9 +31,22 @@ pub(super) fn requests(handler: &str) -> Vec<(&'static str, Value)> {
 
 pub(super) fn replies(handler: &str) -> Vec<(&'static str, Value)> {
     match handler {
-        "test_cases::create" | "test_cases::get" => vec![("recorded", recorded())],
+        "test_cases::create" | "test_cases::get" | "test_cases::update" => vec![("recorded", recorded())],
+        "test_cases::remove" => vec![("as it was", case())],
         "test_cases::list" => vec![("page", json!({"test_cases": [case()], "next_cursor": CASE}))],
         "test_cases::run" | "test_cases::run_one" | "test_cases::get_run" => vec![("failed", test_run())],
+        "test_cases::list_runs" => {
+            let mut short = test_run();
+            short.as_object_mut().map(|fields| fields.remove("results"));
+            vec![("page", json!({"test_runs": [short], "next_cursor": TEST_RUN}))]
+        }
+        "test_cases::trace" => {
+            let case = json!({"result": test_run()["results"][0]});
+            vec![("page", json!({"test_run_id": TEST_RUN, "status": "failed", "cases": [case]}))]
+        }
+        "test_cases::gate" | "test_cases::set_gate" => {
+            vec![("all must pass", json!({"all": true})), ("open", json!({}))]
+        }
         "test_cases::report" => vec![("passed", json!(REPORT))],
         _ => Vec::new(),
     }
@@ -55,7 +68,7 @@ fn expect() -> Value {
     ])
 }
 
-fn case() -> Value {
+pub(super) fn case() -> Value {
     json!({
         "id": CASE, "flow_id": FLOW, "name": "printer", "input": input(), "expect": expect(), "recorded_replies": 0,
         "revision": 1, "created_at": AT, "created_by": "ab12cd34", "updated_at": AT, "updated_by": "ab12cd34",
