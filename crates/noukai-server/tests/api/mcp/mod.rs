@@ -1,15 +1,16 @@
 //! The MCP server: what it lists, what its tools do, and what they keep from whom.
 
+mod bad;
+mod foreign;
 mod work;
-
-use std::collections::BTreeMap;
+pub mod world;
 
 use noukai_api::Scope;
 use noukai_server::{KeyRequest, mcp_tool_names};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
+use self::world::World;
 use crate::common::TestServer;
 
 /// The names that other servers of this kind have published, and those beyond.
@@ -85,14 +86,14 @@ const PUBLISHED: &[(&str, &[&str])] = &[
 ];
 
 /// An assistant with a key.
-struct Assistant {
+pub struct Assistant {
     http: Client,
     url: String,
     key: String,
 }
 
 impl Assistant {
-    fn new(server: &TestServer, key: &str) -> Self {
+    pub fn new(server: &TestServer, key: &str) -> Self {
         Self { http: Client::new(), url: format!("{}/api/v1/mcp", server.server.url()), key: key.to_owned() }
     }
 
@@ -195,147 +196,6 @@ async fn published_arguments_are_exactly_those() {
         shown.sort_unstable();
         expected.sort_unstable();
         assert_eq!(shown, expected, "{name}");
-    }
-}
-
-/// Everything that can be named in one project, by the names of arguments.
-struct World {
-    ids: BTreeMap<&'static str, Value>,
-}
-
-impl World {
-    /// Builds one by conversation: create, build, test, publish, promote.
-    async fn built(assistant: &Assistant, project: &str, slug: &str) -> Self {
-        let flow = assistant.does("create_flow", json!({"project_id": project, "name": "Triage", "slug": slug})).await;
-        let flow = text(&flow["flow_id"]);
-        let add = |name: &str, target: Option<&str>| {
-            json!({
-                "flow_id": flow, "name": name, "processor_type": "llm", "prompt": "Say {{ initial.message }}",
-                "target_id": target,
-            })
-        };
-        let mut first = add("First", None);
-        first.as_object_mut().expect("an object").remove("target_id");
-        let first = text(&assistant.does("add_block", first).await["created"][0]);
-        let second = text(&assistant.does("add_block", add("Second", Some(&first))).await["created"][0]);
-        let model = json!({"flow_id": flow, "step_id": first, "model": "noukai/echo"});
-        assistant.does("update_block_model", model).await;
-        let whole =
-            json!({"flow_id": flow, "step_id": second, "model": "noukai/echo", "content": "So: {{ first.message }}"});
-        assistant.does("update_block", whole).await;
-        let checkpoint = json!({"flow_id": flow, "step_id": first, "note": "works"});
-        let checkpoint = assistant.does("create_checkpoint", checkpoint).await;
-        let fields = json!([{"name": "label", "type": "string", "description": "What it is"}]);
-        let model = json!({"project_id": project, "name": "Label", "fields": fields});
-        let model = assistant.does("create_object_model", model).await;
-        let case = json!({
-            "flow_id": flow, "name": "says it", "input": {"message": "hello"},
-            "expect": [{"kind": "contains", "text": "hello"}],
-        });
-        let case = assistant.does("create_test_case", case).await;
-        let run = assistant.does("run_all_test_cases", json!({"flow_id": flow})).await;
-        assert_eq!(run["status"], "passed", "{run}");
-        let version = assistant.does("publish_version", json!({"flow_id": flow, "note": "first"})).await;
-        let to = json!({"flow_id": flow, "version_id": version["version_id"]});
-        assert_eq!(assistant.does("set_production_version", to).await["version"], 1);
-        let runs = assistant.does("list_flow_runs", json!({"flow_id": flow})).await;
-        let ids = [
-            ("project_id", json!(project)),
-            ("flow_id", json!(flow)),
-            ("step_id", json!(first)),
-            ("target_id", json!(second)),
-            ("node_ids", json!([first])),
-            ("version_id", version["version_id"].clone()),
-            ("checkpoint_id", checkpoint["checkpoint_id"].clone()),
-            ("object_model_id", model["object_model_id"].clone()),
-            ("test_case_id", case["id"].clone()),
-            ("test_run_id", run["id"].clone()),
-            ("execution_id", runs["flowRuns"][0]["id"].clone()),
-            ("from_run", runs["flowRuns"][0]["id"].clone()),
-        ];
-        assert!(ids.iter().all(|(_, id)| !id.is_null()), "{ids:?}");
-        Self { ids: ids.into() }
-    }
-
-    /// A value for an argument of that name.
-    fn value(&self, argument: &str) -> Value {
-        if let Some(id) = self.ids.get(argument) {
-            return id.clone();
-        }
-        match argument {
-            "slug" => json!(format!("s-{}", Uuid::new_v4().simple())),
-            "processor_type" => json!("passthrough"),
-            "container_type" => json!("h"),
-            "direction" => json!("right"),
-            "array_field" => json!("items"),
-            "fields" => json!([{"name": "label", "type": "string", "description": ""}]),
-            "content" => json!("{{ initial.message }}"),
-            "model" => json!("noukai/echo"),
-            _ => json!("x"),
-        }
-    }
-
-    /// Arguments that a tool needs, and those that name something.
-    fn arguments(&self, tool: &Value) -> serde_json::Map<String, Value> {
-        let schema = &tool["inputSchema"];
-        let required: Vec<&str> =
-            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let properties = schema["properties"].as_object().expect("properties").keys();
-        let wanted =
-            properties.filter(|name| required.contains(&name.as_str()) || self.ids.contains_key(name.as_str()));
-        wanted.map(|name| (name.clone(), self.value(name))).collect()
-    }
-}
-
-/// Each tool x each id of another project: the same answer as for an id that nobody has.
-#[tokio::test]
-async fn what_is_anothers_is_as_good_as_missing() {
-    let server = TestServer::start().await;
-    let key = key_with(&server, &[Scope::Execute, Scope::Author]).await;
-    let own = Assistant::new(&server, &key);
-    let (rival, rival_key) = server.other_project("rival", "demo").await;
-    let (sister, sister_key) = server.other_project("acme", "sister").await;
-    let here = World::built(&own, &server.project.id.to_string(), "triage").await;
-    let mut strangers = Vec::new();
-    for (project, key) in [(rival, rival_key), (sister, sister_key)] {
-        let assistant = Assistant::new(&server, &key);
-        let world = World::built(&assistant, &project.id.to_string(), "secret").await;
-        let before = assistant.does("hydrate_project", json!({"project_id": project.id})).await;
-        strangers.push((assistant, project.id, world, before));
-    }
-    let missing = json!(Uuid::new_v4().to_string());
-    let mut checked = 0;
-    for tool in own.tools().await {
-        let name = text(&tool["name"]);
-        let arguments = here.arguments(&tool);
-        for argument in arguments.keys().filter(|argument| here.ids.contains_key(argument.as_str())) {
-            let with = |value: &Value| {
-                let mut arguments = arguments.clone();
-                let value = if argument == "node_ids" { json!([value]) } else { value.clone() };
-                arguments.insert(argument.clone(), value);
-                Value::Object(arguments)
-            };
-            let unknown = own.fails(&name, with(&missing)).await;
-            let code = text(&unknown["code"]);
-            assert!(code.ends_with("_NOT_FOUND") || code == "OPERATION_REFUSED", "{name} {argument}: {unknown}");
-            for (_, _, world, _) in &strangers {
-                let id = match argument.as_str() {
-                    // Names of steps are each flow's own: theirs is one that ours does not have.
-                    "step_id" | "target_id" | "node_ids" => json!("theirs"),
-                    _ => world.ids[argument.as_str()].clone(),
-                };
-                let foreign = own.fails(&name, with(&id)).await;
-                let same =
-                    foreign.to_string().replace(&text(&id), "ID") == unknown.to_string().replace(&text(&missing), "ID");
-                assert!(same, "{name} {argument}: {foreign} is not {unknown}");
-                checked += 1;
-            }
-        }
-    }
-    assert!(checked > 100, "{checked}");
-    for (assistant, project, _, before) in &strangers {
-        let after = assistant.does("hydrate_project", json!({"project_id": project})).await;
-        assert_eq!(after, *before, "something of another project was changed");
     }
 }
 

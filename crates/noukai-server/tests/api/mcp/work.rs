@@ -3,7 +3,7 @@
 use noukai_server::mcp_tool_names;
 use serde_json::{Value, json};
 
-use super::{Assistant, World, text};
+use super::{Assistant, text, world::World};
 use crate::common::TestServer;
 
 /// Every tool, called once with arguments that fit, in an order in which each can do its work.
@@ -114,4 +114,23 @@ fn fits(tools: &[Value], name: &str, result: &Value) {
     let validator = jsonschema::draft202012::new(&tool["outputSchema"]).expect("a schema");
     let errors: Vec<String> = validator.iter_errors(result).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{name}: {errors:#?}\n{result:#}");
+}
+
+/// What people and assistants read names the tools that there are: `docs/mcp.md` all of them, no guide another.
+#[test]
+fn the_guides_name_the_tools_there_are() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
+    let read = |name: &str| std::fs::read_to_string(format!("{docs}/{name}")).expect("a guide");
+    let tools = mcp_tool_names();
+    let verbs: Vec<&str> = tools.iter().filter_map(|tool| tool.split('_').next()).collect();
+    for guide in ["mcp.md", "assistant-prompt.md", "building-with-assistants.md"] {
+        let text = read(guide);
+        let named: Vec<&str> = text.split(|c: char| !c.is_ascii_lowercase() && c != '_').collect();
+        let like_tools =
+            named.iter().filter(|word| word.split_once('_').is_some_and(|(verb, _)| verbs.contains(&verb)));
+        let unknown: Vec<_> = like_tools.filter(|word| !tools.contains(word) && **word != "run_").collect();
+        assert!(unknown.is_empty(), "{guide} names {unknown:?}");
+        let left_out: Vec<_> = tools.iter().filter(|tool| guide == "mcp.md" && !named.contains(tool)).collect();
+        assert!(left_out.is_empty(), "{guide} leaves out {left_out:?}");
+    }
 }
