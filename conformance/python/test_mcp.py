@@ -9,6 +9,7 @@ import subprocess
 import urllib.parse
 from contextlib import asynccontextmanager
 from html import unescape
+from pathlib import Path
 from typing import Any, AsyncIterator
 
 import httpx
@@ -23,6 +24,7 @@ from noukai_server import Server, binary, environment
 
 PASSWORD = "a long password of Ann's"
 BACK = "http://127.0.0.1:7777/callback"
+GUIDE = Path(__file__).parents[2] / "docs" / "authoring.md"
 
 
 @asynccontextmanager
@@ -86,6 +88,39 @@ async def test_an_assistant_builds_what_a_program_then_runs(server: Server) -> N
     with Noukai(api_key=str(server.api_key)) as program:
         result = program.flow(f"{server.org}/{server.project}/by-assistant").execute("Printer on fire")
     assert result.output == {"message": "Re: Class of Printer on fire"}
+
+
+async def test_an_assistant_does_what_the_guide_says(server: Server) -> None:
+    """The third way of `docs/authoring.md`: each tool that it names, in its order."""
+    guide = GUIDE.read_text().split("## With an assistant\n")[1].split("\n## ")[0]
+    async with assistant(server) as client:
+        tools = await all_tools(client)
+        named = [name for name in re.findall(r"`(\w+)`", guide) if name in tools]
+        called: list[str] = []
+
+        async def step(tool: str, **arguments: Any) -> Any:
+            called.extend([] if tool in called else [tool])
+            return await does(client, tool, **arguments)
+
+        flow = (await step("create_flow", project_id=str(server.project_id), name="Support", slug="support"))["flow_id"]
+        prompt = "Label this mail and draft an answer: {{ initial.message }}"
+        added = await step("add_block", flow_id=flow, name="Sort", processor_type="llm", prompt=prompt)
+        label = {"type": "string", "enum": ["billing", "bug", "other"]}
+        gives = {"type": "object", "properties": {"label": label, "reply": {"type": "string"}}, "required": ["label", "reply"]}
+        await step("update_block_output_schema", flow_id=flow, step_id=added["created"][0], content=gives)
+        for number, mail in enumerate(["I was charged twice", "The app crashes on start", "Good morning"]):
+            expect = [{"kind": "schema", "schema": gives}]
+            await step("create_test_case", flow_id=flow, name=f"mail {number}", input={"message": mail}, expect=expect)
+        run = await step("run_all_test_cases", flow_id=flow)
+        assert (run["status"], run["passed"]) == ("passed", 3), run
+        version = await step("publish_version", flow_id=flow, note="first")
+        await step("set_production_version", flow_id=flow, version_id=version["version_id"])
+        assert called == named, "the guide names other tools, or in another order"
+        log = await does(client, "get_operation_history", flow_id=flow)
+        assert {line["author_name"] for line in log["operations"]} == {log["operations"][0]["author_name"]}
+    with Noukai(api_key=str(server.api_key)) as program:
+        result = program.flow(f"{server.org}/{server.project}/support").execute("Where is my invoice?")
+    assert result.output["label"] in label["enum"]
 
 
 async def test_an_error_is_a_result_that_says_what_to_do(server: Server) -> None:
