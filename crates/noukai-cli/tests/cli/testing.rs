@@ -1,4 +1,4 @@
-//! `noukai flow test`, without a server.
+//! `noukai flow test`, without a server and on one.
 
 use serde_json::json;
 
@@ -72,4 +72,32 @@ fn a_test_file_that_makes_no_sense_is_named() {
         folder.write("hello.tests.yaml", text);
         folder.run(&["flow", "test", "hello"]).failed(2, said);
     }
+}
+
+#[test]
+fn cases_that_a_server_keeps_are_run_there() {
+    let folder = Folder::with_hello();
+    let (_running, server) = folder.dev();
+    let elsewhere = Folder::empty();
+    let (_, flows) = server.get("/api/v1/flows?slug=hello");
+    let flow = flows["flows"][0]["flow_id"].as_str().unwrap().to_owned();
+    for (name, text) in [("greets", "Hello"), ("shouts", "HELLO")] {
+        let case = json!({"name": name, "input": {"message": "Ada"}, "expect": [{"kind": "contains", "text": text}]});
+        assert_eq!(server.send(&format!("/api/v1/flows/{flow}/test-cases"), server.key(), &case).finish().0, 201);
+    }
+    let test = |args: &[&str]| elsewhere.call(&server, &[&["flow", "test", "hello"], args].concat());
+    let done = test(&["--version", "draft", "--junit", "report.xml"]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(done.stdout.contains("✓ greets") && done.stdout.contains('█'), "{}", done.stdout);
+    assert!(done.stdout.contains("hello draft 1 of 2 passed in "), "{}", done.stdout);
+    let report = std::fs::read_to_string(elsewhere.path("report.xml")).unwrap();
+    assert!(report.contains("<testsuite name=\"hello draft\" tests=\"2\""), "{report}");
+
+    assert_eq!(test(&["--version", "3"]).code, Some(5), "there is no such version");
+    elsewhere.call(&server, &["flow", "publish", "hello"]).succeeded();
+    let run = test(&["--version", "v1", "--case", "greets", "--json"]).json();
+    assert_eq!((&run["status"], &run["version"], &run["total"]), (&json!("passed"), &json!(1), &json!(1)));
+    elsewhere.call(&server, &["flow", "test", "helo", "--version", "draft"]).failed(5, "no flow `helo`");
+    assert_eq!(test(&["--version", "draft", "--config", "x.toml"]).code, Some(2));
+    assert!(test(&[]).stderr.contains("hello"), "without a version it is the file's, and there is none");
 }

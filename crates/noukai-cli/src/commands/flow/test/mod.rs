@@ -1,8 +1,9 @@
-//! `noukai flow test`: the test cases of a file, run in this process.
+//! `noukai flow test`: the test cases of a file, run in this process; or those that a server keeps, run there.
 
 mod file;
 mod local;
 mod show;
+mod stored;
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -13,6 +14,7 @@ use self::file::TestFile;
 use crate::{
     error::CliError,
     flow_files,
+    folder::Where,
     output::{self, Style},
 };
 
@@ -21,6 +23,8 @@ Examples:
   noukai flow test triage                        triage.tests.yaml beside triage.flow.yaml, without a server
   noukai flow test triage --case refund --case spam
   noukai flow test triage --junit report.xml     for a build server
+  noukai flow test triage --version draft        the cases that the server keeps, run there
+  noukai flow test triage --version v3
 
 A file NAME.tests.yaml holds the test cases of NAME.flow.yaml:
   cases:
@@ -32,7 +36,8 @@ A file NAME.tests.yaml holds the test cases of NAME.flow.yaml:
         - {kind: schema, schema: {type: string, maxLength: 500}, at: reply}
         - {kind: rubric, rubric: The reply is polite and promises nothing., model: openai/gpt-4o-mini, at: reply}
 
-They run in this process, without a server; models are called unless a case has a cassette.
+They run in this process, without a server; models are called unless a case has a cassette. With --version, or where
+a server is named, those that the server keeps are run instead, there.
 
 Exit codes: 0 all passed, 1 some did not, others as everywhere.";
 
@@ -49,14 +54,13 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Configuration file, for model providers and limits
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "version")]
     config: Option<PathBuf>,
-    /// Folder to look for the flow in
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    folder: PathBuf,
-    /// Print the test run as one JSON object
-    #[arg(long)]
-    json: bool,
+    /// Run the cases that the server keeps instead: on its `draft`, on `production`, or on a version such as `v3`
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
+    #[command(flatten)]
+    place: Where,
 }
 
 impl Args {
@@ -68,15 +72,23 @@ impl Args {
 
 /// Runs them, and says how they went.
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
-    let flow = flow_files::find_flow(&args.flow, &args.folder)?;
+    let run = match args.version.as_deref().or_else(|| args.place.remote.is_given().then_some("draft")) {
+        Some(version) => stored::run(&args, version).await?,
+        None => beside(&args).await?,
+    };
+    report(&args, &run)?;
+    Ok(if run.status == TestStatus::Passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs the cases of the file beside the flow.
+async fn beside(args: &Args) -> Result<TestRun, CliError> {
+    let flow = flow_files::find_flow(&args.flow, &args.place.folder)?;
     let tests = TestFile::beside(&flow.path)?.ok_or_else(|| {
         let file = flow.path.display();
         CliError::usage(format!("there is no test file beside {file}"))
             .with_hint("write NAME.tests.yaml beside NAME.flow.yaml; `noukai flow test --help` shows one")
     })?;
-    let run = local::run(&args, flow, tests).await?;
-    report(&args, &run)?;
-    Ok(if run.status == TestStatus::Passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    local::run(args, flow, tests).await
 }
 
 fn report(args: &Args, run: &TestRun) -> Result<(), CliError> {
@@ -84,7 +96,7 @@ fn report(args: &Args, run: &TestRun) -> Result<(), CliError> {
         fs::write(path, junit(run))
             .map_err(|error| CliError::failure(format!("cannot write {}: {error}", path.display())))?;
     }
-    if args.json {
+    if args.place.json {
         output::json(run);
     } else {
         show::lines(run, Style::stdout()).iter().for_each(|line| output::line(line));
