@@ -42,8 +42,9 @@ pub struct EndedRun {
     pub trigger: String,
 }
 
-const RESULTS: &str = "SELECT r.session_id, e.payload FROM run_events e JOIN runs r ON r.id = e.run_id \
-    WHERE e.kind = 'completed' AND r.session_id IS NOT NULL";
+/// A row may hold several events, one to a line.
+const RESULTS: &str = "SELECT r.session_id, e.kind, e.payload FROM run_events e JOIN runs r ON r.id = e.run_id \
+    WHERE r.session_id IS NOT NULL";
 
 const ENDED: &str = "SELECT lower(hex(id)), status, trigger_type FROM runs WHERE completed_at IS NOT NULL";
 
@@ -93,8 +94,14 @@ fn read_file(data: &Path) -> Result<Stored> {
 
 fn results(db: &Connection) -> rusqlite::Result<Vec<StoredResult>> {
     let mut found = db.prepare(RESULTS)?;
-    let rows = found.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    rows.map(|row| row.map(|(session, payload): (String, String)| result(session, &payload))).collect()
+    let rows = found.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut results = Vec::new();
+    for row in rows {
+        let (session, kinds, payloads): (String, String, String) = row?;
+        let completed = kinds.lines().zip(payloads.lines()).filter(|(kind, _)| *kind == "completed");
+        results.extend(completed.map(|(_, payload)| result(session.clone(), payload)));
+    }
+    Ok(results)
 }
 
 fn result(session: String, payload: &str) -> StoredResult {

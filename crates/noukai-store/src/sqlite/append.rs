@@ -9,13 +9,13 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    queues,
+    packs, queues,
     rows::{Micros, clamp},
     usage,
 };
 use crate::{
-    Lease, NewEvent, NewJob, NewRun, ProjectId, Resumed, RunChange, RunFinish, RunId, RunWrite, StoreError,
-    hub::Effects, sql::idempotency,
+    Lease, NewJob, NewRun, ProjectId, Resumed, RunChange, RunFinish, RunId, RunWrite, StoreError, hub::Effects,
+    sql::idempotency,
 };
 
 const INSERT_RUN: &str = "INSERT INTO runs (id, project_id, flow_id, flow_slug, version, hash, trigger_type, status, \
@@ -30,8 +30,6 @@ const INSERT_JOB: &str = "INSERT INTO jobs (run_id, project_id, enqueued_at, cla
 
 const MARK_RETRIED: &str = "UPDATE jobs SET retried_by = $1, kept_at = NULL \
     WHERE run_id = $2 AND project_id = $3 AND retried_by IS NULL AND kept_at IS NOT NULL";
-
-const INSERT_EVENT: &str = "INSERT INTO run_events (run_id, seq, kind, payload, state) VALUES ($1, $2, $3, $4, $5)";
 
 const HOLDS_LEASE: &str = "SELECT cancel_requested_at IS NOT NULL FROM jobs \
     WHERE run_id = $1 AND project_id = $2 AND lease_owner = $3 AND claims = $4 AND finished_at IS NULL";
@@ -93,7 +91,7 @@ pub(super) fn apply(db: &Connection, effects: &mut Effects, write: &RunWrite) ->
         change(db, write)?;
     }
     let ends = matches!(&write.change, Some(RunChange::Finished(finish)) if !finish.keep_for_retry);
-    insert_events(db, write.run_id, &write.events, ends)?;
+    packs::insert(db, write.run_id, &write.events, !ends)?;
     usage::add(db, effects, &write.usage)?;
     effects.run(write.run_id);
     Ok(())
@@ -316,18 +314,6 @@ fn end_job(db: &Connection, write: &RunWrite, finish: &RunFinish) -> rusqlite::R
     let at = |wanted: bool| wanted.then_some(Micros(finish.at));
     let row = params![Micros(finish.at), finish.result, at(finish.keep_for_retry), at(finish.poison), write.run_id.0];
     db.prepare_cached(FINISH_JOB)?.execute(row).map(drop)
-}
-
-fn insert_events(db: &Connection, run: RunId, events: &[NewEvent], ends: bool) -> rusqlite::Result<()> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    let mut insert = db.prepare_cached(INSERT_EVENT)?;
-    for event in events {
-        let state = event.state.as_deref().filter(|_| !ends);
-        insert.execute(params![run.0, clamp(event.seq), event.kind, event.payload, state])?;
-    }
-    Ok(())
 }
 
 /// Takes a paused run on; see [`crate::Runs::resume`].

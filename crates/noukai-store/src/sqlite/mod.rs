@@ -20,6 +20,7 @@ mod log;
 mod migrations;
 mod models;
 mod open;
+mod packs;
 mod projects;
 mod provider_keys;
 mod prune;

@@ -1,13 +1,14 @@
 //! Runs and their events: what is asked of them. How they are written is in `append`.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::{
     SqliteStore, append,
-    rows::{self, clamp, count},
+    packs::{self, Asked},
+    rows,
 };
 use crate::sql::runs as sql;
 use crate::{EventRecord, ProjectId, Resumed, RunFilter, RunId, RunRecord, RunWrite, Runs, StoreError, Ticket};
@@ -37,7 +38,8 @@ impl Runs for SqliteStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        self.list(move |db| Ok(events(db, sql::EVENTS, params![id.0, project.0, clamp(after), limit])?)).await
+        let asked = Asked { project, run: id, after, limit };
+        self.list(move |db| Ok(packs::read(db, sql::EVENTS, &asked)?)).await
     }
 
     async fn events_with_state(
@@ -47,8 +49,8 @@ impl Runs for SqliteStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        self.list(move |db| Ok(events(db, sql::EVENTS_WITH_STATE, params![id.0, project.0, clamp(after), limit])?))
-            .await
+        let asked = Asked { project, run: id, after, limit };
+        self.list(move |db| Ok(packs::read(db, sql::EVENTS_WITH_STATE, &asked)?)).await
     }
 
     async fn runs(&self, project: ProjectId, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
@@ -89,14 +91,6 @@ pub(super) fn many(db: &Connection, sql: &str, row: &[&dyn ToSql]) -> rusqlite::
 
 fn text(db: &Connection, sql: &str, project: ProjectId, id: RunId) -> Result<Option<String>, StoreError> {
     Ok(db.prepare_cached(sql)?.query_row([id.0, project.0], |row| row.get(0)).optional()?)
-}
-
-fn events(db: &Connection, sql: &str, row: &[&dyn ToSql]) -> rusqlite::Result<Vec<EventRecord>> {
-    db.prepare_cached(sql)?.query_map(row, event)?.collect()
-}
-
-fn event(row: &Row<'_>) -> rusqlite::Result<EventRecord> {
-    Ok(EventRecord { seq: count(row, 0)?, kind: row.get(1)?, payload: row.get(2)?, state: row.get(3)? })
 }
 
 fn filtered(db: &Connection, project: ProjectId, filter: &RunFilter) -> rusqlite::Result<Vec<RunRecord>> {

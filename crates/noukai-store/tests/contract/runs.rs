@@ -40,6 +40,33 @@ pub async fn events_are_paged(store: Shared) {
     assert_eq!(seqs(whole), [5, 6]);
 }
 
+pub async fn events_come_back_as_they_went_in(store: Shared) {
+    let demo = project(&store, "demo").await;
+    let id = started(&store, demo, TriggerType::Execute).await;
+    let texts = ["{}", "{\n}", r#"{"a":"b\\n"}"#, "1", "\"\u{2028}\"", ""].map(str::to_owned);
+    let texts = texts.into_iter().chain(["x".repeat(20_000), "y".repeat(90_000)]).collect::<Vec<_>>();
+    let kinds = ["completed", "run_started", "started"];
+    let event = |seq: usize| NewEvent {
+        seq: seq as u64,
+        kind: kinds[seq % 3],
+        payload: texts[seq * 7 % 8].clone(),
+        state: (seq % 5 > 2).then(|| texts[seq * 3 % 8].clone()),
+    };
+    let events = (1..=300).map(event).collect::<Vec<_>>();
+    for part in [&events[..1], &events[1..3], &events[3..]] {
+        store.append(RunWrite { events: part.to_vec(), ..write(demo, id) }).stored().await.unwrap();
+    }
+    let expected = |event: &NewEvent| {
+        let NewEvent { seq, kind, payload, state } = event.clone();
+        EventRecord { seq, kind: kind.to_owned(), payload, state }
+    };
+    for (after, limit) in [(0, 1), (0, 300), (1, 2), (63, 64), (64, 64), (77, 3), (298, 9), (299, 1), (300, 1)] {
+        let read = store.events_with_state(demo, id, after, limit).await.unwrap();
+        let slice = events.iter().skip(after as usize).take(limit as usize).map(expected).collect::<Vec<_>>();
+        assert_eq!(read, slice, "{limit} after {after}");
+    }
+}
+
 async fn whole_run(store: Shared, project: ProjectId) -> RunId {
     let id = run_id();
     let mut tickets = vec![store.append(create(record(project, id, TriggerType::Execute)).events(1..=2))];

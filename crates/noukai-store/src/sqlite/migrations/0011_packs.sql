@@ -1,0 +1,2 @@
+-- A row of run_events may hold several events from now on, one to a line, under the number of the last. Rows from before
+-- hold one each and are read as they are: there is nothing to change, but releases before this one must not read on.
