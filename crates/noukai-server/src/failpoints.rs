@@ -176,9 +176,9 @@ fn name_of(write: &RunWrite) -> &'static str {
         (_, Some(RunChange::Finished(_))) => "finish",
         (_, Some(RunChange::Paused { pause: Some(_), .. })) => "pause",
         (_, Some(RunChange::Paused { pause: None, .. })) => "boundary",
+        (_, None) if has(&["completed", "leaf_completed", "item_failed", "skipped"]) => "result",
         (Some(_), _) => "create",
         (None, Some(RunChange::Running)) => "start",
-        (None, None) if has(&["completed", "leaf_completed", "item_failed", "skipped"]) => "result",
         (None, None) if has(&["started"]) => "step",
         (None, None) => "events",
     }

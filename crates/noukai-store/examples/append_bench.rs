@@ -97,7 +97,6 @@ fn run(project: ProjectId) -> [RunWrite; 3] {
         events: vec![event(first), event(first + 1)],
         usage: Vec::new(),
         fence: None,
-        patient: false,
     };
     [
         write(

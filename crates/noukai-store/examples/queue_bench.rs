@@ -144,7 +144,6 @@ fn job(project_id: ProjectId) -> RunWrite {
         events: Vec::new(),
         usage: Vec::new(),
         fence: None,
-        patient: false,
     }
 }
 
@@ -170,6 +169,5 @@ fn end(job: &ClaimedJob) -> RunWrite {
         events: Vec::new(),
         usage: Vec::new(),
         fence: Some(job.lease.clone()),
-        patient: false,
     }
 }

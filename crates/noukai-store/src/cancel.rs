@@ -43,7 +43,6 @@ impl Cancellation {
             events: self.events(run)?,
             usage: Vec::new(),
             fence: None,
-            patient: false,
         })
     }
 }

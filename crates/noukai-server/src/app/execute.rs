@@ -136,7 +136,6 @@ impl App {
             events,
             usage: Vec::new(),
             fence: None,
-            patient: false,
         };
         self.store().append(write).stored().await.map_err(|error| self.queue_refusal(error))?;
         credit.into_iter().for_each(|hold| hold.settle(1));

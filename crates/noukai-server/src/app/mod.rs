@@ -8,6 +8,7 @@ mod again;
 mod attempts;
 mod auth;
 mod authoring;
+mod beginnings;
 mod budgets;
 mod capture;
 mod carry;
@@ -118,6 +119,7 @@ struct Inner {
     spend: spend::Spend,
     idempotency: idempotency::Waiting,
     live: jobs::LiveJobs,
+    beginnings: beginnings::Beginnings,
     others: nodes::Others,
     tracker: TaskTracker,
     /// What goes on until nothing is under way any more.
@@ -146,6 +148,7 @@ impl App {
                 spend: spend::Spend::default(),
                 idempotency: idempotency::Waiting::default(),
                 live: jobs::LiveJobs::default(),
+                beginnings: beginnings::Beginnings::default(),
                 others: nodes::Others::default(),
                 tracker: TaskTracker::new(),
                 background: TaskTracker::new(),

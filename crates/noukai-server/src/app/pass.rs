@@ -191,6 +191,9 @@ impl App {
             clock: Arc::new(SystemClock),
         };
         begin(&pass, &recorder, self.capture_of(pass.run.capture), charges);
+        if pass.begin == Begin::Create && recorder.begin_later() {
+            self.inner.beginnings.add(self, &recorder);
+        }
         let cancel = pass.cancel.clone().unwrap_or_else(|| self.cutting().child_token());
         let walked = AssertUnwindSafe(noukai_engine::run(spec, &ports, &cancel)).catch_unwind().await;
         let report = walked.unwrap_or_else(|_| panicked());

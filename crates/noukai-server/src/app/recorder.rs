@@ -1,7 +1,8 @@
 //! The recorder: the engine's event sink. Numbers events, stores them, and shows them to an observer once stored.
 //!
 //! Events are held back until a result must be known to be stored, so that a step's result and the next step's start
-//! go into one write. Writes of many runs share commits; that is the store's business.
+//! go into one write, and a quick run's beginning into that of its first result. Writes of many runs share commits; that
+//! is the store's business.
 
 use std::sync::Arc;
 
@@ -60,6 +61,8 @@ struct Held {
     has_result: bool,
     /// Whether a result was stored apart from its event.
     has_states: bool,
+    /// Whether the run's beginning waits for its first result: nobody else waits for it.
+    begins_later: bool,
     /// The newest write that carries a result, or what a model call took.
     results: Option<WriteDone>,
 }
@@ -73,6 +76,23 @@ impl Recorder {
     pub fn create(&self, run: NewRun, inputs: Option<Content>) {
         self.held.lock().create = Some(Box::new(run));
         self.started(inputs);
+    }
+
+    /// Leaves the beginning to the write of the first result, unless someone looks on; says whether it does. Whoever asks
+    /// for this sees to it that [`Recorder::store_beginning`] is called soon.
+    pub fn begin_later(&self) -> bool {
+        let later = self.observer.is_none();
+        self.held.lock().begins_later = later;
+        later
+    }
+
+    /// Stores a beginning that is still left.
+    pub fn store_beginning(&self) {
+        let mut held = self.held.lock();
+        held.begins_later = false;
+        if held.create.is_some() {
+            self.flush(&mut held, false);
+        }
     }
 
     /// The run's first record, with what it took where that is kept.
@@ -140,8 +160,6 @@ impl Recorder {
         }
         let usage = std::mem::take(&mut held.usage);
         let awaited = std::mem::take(&mut held.has_result) || !usage.is_empty();
-        // That a run begins is awaited by nobody, unless someone looks on.
-        let patient = !always && held.create.is_some() && !awaited && self.observer.is_none();
         let ticket = self.app.store().append(RunWrite {
             project_id: self.target.project_id,
             run_id: self.target.run_id,
@@ -150,7 +168,6 @@ impl Recorder {
             events: std::mem::take(&mut held.events),
             usage: usage.clone(),
             fence: self.target.lease.clone(),
-            patient,
         });
         let app = self.app.clone();
         let stored = ticket.stored().map(move |stored| {
@@ -183,7 +200,10 @@ impl EventSink for Recorder {
     async fn settle(&self) -> Result<(), SinkError> {
         let results = {
             let mut held = self.held.lock();
-            self.flush(&mut held, false);
+            if !held.begins_later || held.has_result || !held.usage.is_empty() {
+                held.begins_later = false;
+                self.flush(&mut held, false);
+            }
             held.results.clone()
         };
         match results {

@@ -163,8 +163,8 @@ impl App {
             NewEvent { seq: run.last_seq, kind: record.kind(), payload: Stored::text(record), state: None }
         });
         let events = numbered.collect();
-        let (project_id, run_id, usage, patient) = (run.project_id, run.id, Vec::new(), false);
-        let write = RunWrite { project_id, run_id, create: None, change, events, usage, fence, patient };
+        let (project_id, run_id, usage) = (run.project_id, run.id, Vec::new());
+        let write = RunWrite { project_id, run_id, create: None, change, events, usage, fence };
         Ok(self.store().append(write).stored().await?)
     }
 }

@@ -237,9 +237,6 @@ pub struct RunWrite {
     pub usage: Vec<Arc<UsageEntry>>,
     /// Set when a job's worker writes: refused with [`crate::StoreError::Fenced`] if the lease is no longer its own.
     pub fence: Option<Lease>,
-    /// Nobody waits for it: where nothing else is to be stored, it may wait some milliseconds for the run's next write
-    /// and share its commit.
-    pub patient: bool,
 }
 
 impl RunWrite {

@@ -14,8 +14,8 @@ use super::{
     usage,
 };
 use crate::{
-    Lease, NewJob, NewRun, ProjectId, Resumed, RunChange, RunFinish, RunId, RunWrite, StoreError, hub::Effects,
-    sql::idempotency,
+    Lease, NewJob, NewRun, ProjectId, Resumed, RunChange, RunFinish, RunId, RunRecord, RunWrite, StoreError,
+    hub::Effects, sql::idempotency,
 };
 
 const INSERT_RUN: &str = "INSERT INTO runs (id, project_id, flow_id, flow_slug, version, hash, trigger_type, status, \
@@ -84,11 +84,16 @@ pub(super) fn apply(db: &Connection, effects: &mut Effects, write: &RunWrite) ->
     if let Some(lease) = &write.fence {
         check_lease(db, write, lease)?;
     }
-    if let Some(new) = &write.create {
-        create(db, effects, write, new)?;
-    }
-    if write.create.is_none() || write.change.is_some() {
-        change(db, write)?;
+    match (&write.create, &write.change) {
+        (Some(new), Some(RunChange::Finished(finish))) if new.job.is_none() => {
+            create_ended(db, effects, write, new, finish)?;
+        }
+        (Some(new), None) => create(db, effects, write, new)?,
+        (Some(new), Some(_)) => {
+            create(db, effects, write, new)?;
+            change(db, write)?;
+        }
+        (None, _) => change(db, write)?,
     }
     let ends = matches!(&write.change, Some(RunChange::Finished(finish)) if !finish.keep_for_retry);
     packs::insert(db, write.run_id, &write.events, !ends)?;
@@ -121,11 +126,8 @@ fn check_gaps(write: &RunWrite) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The sequence number that a new run's row begins with. A change of status in the same write moves it on itself.
+/// The sequence number of the last event that a new run comes with.
 fn first_steps(write: &RunWrite) -> Result<i64, StoreError> {
-    if write.change.is_some() {
-        return Ok(0);
-    }
     check_gaps(write)?;
     if write.events.first().is_some_and(|event| event.seq != 1) {
         return Err(StoreError::Conflict(format!(
@@ -147,16 +149,63 @@ fn check_lease(db: &Connection, write: &RunWrite, lease: &Lease) -> Result<(), S
 }
 
 fn create(db: &Connection, effects: &mut Effects, write: &RunWrite, new: &NewRun) -> Result<(), StoreError> {
-    insert_run(db, write, new, first_steps(write)?)?;
-    if let Some(inputs) = &new.inputs {
-        db.prepare_cached(INSERT_INPUTS)?.execute(params![write.run_id.0, inputs])?;
-    }
+    let last_seq = if write.change.is_some() { 0 } else { first_steps(write)? };
+    insert_run(db, write, &new.record, last_seq)?;
+    insert_inputs(db, write, new)?;
     effects.charge(&new.charges);
     if let Some(job) = &new.job {
         enqueue(db, write, new, job)?;
         effects.job();
     }
     Ok(())
+}
+
+/// A run that ends with the write that creates it gets its row as it stays.
+fn create_ended(
+    db: &Connection,
+    effects: &mut Effects,
+    write: &RunWrite,
+    new: &NewRun,
+    finish: &RunFinish,
+) -> Result<(), StoreError> {
+    check_final(finish)?;
+    let record = RunRecord {
+        status: finish.status,
+        completed_at: Some(finish.at),
+        duration_ms: Some(finish.duration_ms),
+        tokens: finish.tokens,
+        cost_usd: finish.cost_usd.clone(),
+        error: finish.error.clone(),
+        ..new.record.clone()
+    };
+    insert_run(db, write, &record, first_steps(write)?)?;
+    if finish.keep_inputs || finish.keep_for_retry {
+        insert_inputs(db, write, new)?;
+    }
+    effects.charge(&new.charges);
+    keep_result(db, write, finish)?;
+    Ok(())
+}
+
+fn insert_inputs(db: &Connection, write: &RunWrite, new: &NewRun) -> rusqlite::Result<()> {
+    if let Some(inputs) = &new.inputs {
+        db.prepare_cached(INSERT_INPUTS)?.execute(params![write.run_id.0, inputs])?;
+    }
+    Ok(())
+}
+
+fn keep_result(db: &Connection, write: &RunWrite, finish: &RunFinish) -> rusqlite::Result<()> {
+    if let Some(result) = &finish.result {
+        db.prepare_cached(KEEP_RESULT)?.execute(params![result, write.run_id.0])?;
+    }
+    Ok(())
+}
+
+fn check_final(finish: &RunFinish) -> Result<(), StoreError> {
+    if finish.status.is_final() {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!("a run does not end as {}", finish.status.as_str())))
 }
 
 fn enqueue(db: &Connection, write: &RunWrite, new: &NewRun, job: &NewJob) -> Result<(), StoreError> {
@@ -185,8 +234,7 @@ pub(super) fn forget_kept(db: &Connection, run: Uuid) -> rusqlite::Result<()> {
     db.prepare_cached(FORGET_INPUTS)?.execute([run]).map(drop)
 }
 
-fn insert_run(db: &Connection, write: &RunWrite, new: &NewRun, last_seq: i64) -> rusqlite::Result<()> {
-    let run = &new.record;
+fn insert_run(db: &Connection, write: &RunWrite, run: &RunRecord, last_seq: i64) -> rusqlite::Result<()> {
     let row = params![
         write.run_id.0,
         write.project_id.0,
@@ -264,9 +312,7 @@ fn keep_pause(db: &Connection, run: RunId, pause: Option<&str>) -> rusqlite::Res
 }
 
 fn end(db: &Connection, write: &RunWrite, finish: &RunFinish) -> Result<(), StoreError> {
-    if !finish.status.is_final() {
-        return Err(StoreError::Conflict(format!("a run does not end as {}", finish.status.as_str())));
-    }
+    check_final(finish)?;
     let steps = steps(db, write)?;
     let row = params![
         steps.to,
@@ -287,12 +333,7 @@ fn end(db: &Connection, write: &RunWrite, finish: &RunFinish) -> Result<(), Stor
     let (pauses, is_job) =
         db.prepare_cached(LEAVES)?.query_row(ended, |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
     tidy(db, write.run_id, finish, pauses)?;
-    match &finish.result {
-        _ if is_job => end_job(db, write, finish)?,
-        Some(result) => db.prepare_cached(KEEP_RESULT)?.execute(params![result, write.run_id.0]).map(drop)?,
-        None => {}
-    }
-    Ok(())
+    Ok(if is_job { end_job(db, write, finish) } else { keep_result(db, write, finish) }?)
 }
 
 /// Lets go of what only a run that may go on needs.

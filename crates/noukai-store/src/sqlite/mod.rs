@@ -128,11 +128,11 @@ impl SqliteStore {
     }
 
     /// Queues `work` for the next group commit.
-    fn enqueue<F>(&self, patient: bool, work: F) -> Ticket
+    fn enqueue<F>(&self, work: F) -> Ticket
     where
         F: Fn(&Connection, &mut Effects) -> Result<(), StoreError> + Send + 'static,
     {
-        self.0.writer.enqueue(patient, work)
+        self.0.writer.enqueue(work)
     }
 
     /// Looks one row up by an index, on the caller's own thread: it takes microseconds, less than the way to

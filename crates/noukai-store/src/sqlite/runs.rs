@@ -16,7 +16,7 @@ use crate::{EventRecord, ProjectId, Resumed, RunFilter, RunId, RunRecord, RunWri
 #[async_trait]
 impl Runs for SqliteStore {
     fn append(&self, write: RunWrite) -> Ticket {
-        self.enqueue(write.patient, move |db, effects| append::apply(db, effects, &write))
+        self.enqueue(move |db, effects| append::apply(db, effects, &write))
     }
 
     async fn run(&self, project: ProjectId, id: RunId) -> Result<Option<RunRecord>, StoreError> {

@@ -5,9 +5,8 @@
 
 use std::{
     sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, JoinHandle, Thread},
-    time::{Duration, Instant},
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -24,8 +23,6 @@ use crate::{
 const GROUP: usize = 512;
 /// Operations in one group that show that many write at once.
 const BUSY: usize = 24;
-/// How long what nobody waits for waits for something that someone does.
-const PATIENCE: Duration = Duration::from_millis(2);
 /// How long a commit then waits for more to join: a commit costs several times what one more operation in it does.
 const LINGER: Duration = Duration::from_micros(200);
 
@@ -41,8 +38,6 @@ pub(super) struct Writer {
 
 enum Message {
     Run(Box<dyn Operation>),
-    /// Nobody waits for it.
-    RunSometime(Box<dyn Operation>),
     Close,
 }
 
@@ -58,7 +53,6 @@ impl Writer {
             group: Vec::with_capacity(GROUP),
             effects: Effects::default(),
             busy: false,
-            urgent: false,
         };
         let body = move || {
             worker.run();
@@ -80,21 +74,19 @@ impl Writer {
         outcome.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Queues an operation without waiting for anything. A `patient` one does not make a commit of its own at once.
-    pub(super) fn enqueue<F>(&self, patient: bool, work: F) -> Ticket
+    /// Queues an operation without waiting for anything.
+    pub(super) fn enqueue<F>(&self, work: F) -> Ticket
     where
         F: Fn(&Connection, &mut Effects) -> Result<(), StoreError> + Send + 'static,
     {
         let (reply, ticket) = Ticket::new();
         let Some(queue) = &self.queue else { return ticket };
-        let operation = Call::boxed(work, reply);
-        let message = if patient { Message::RunSometime(operation) } else { Message::Run(operation) };
-        let (message, error) = match queue.try_send(message) {
+        let (message, error) = match queue.try_send(Message::Run(Call::boxed(work, reply))) {
             Ok(()) => return ticket,
             Err(mpsc::error::TrySendError::Full(message)) => (message, StoreError::Overloaded),
             Err(mpsc::error::TrySendError::Closed(message)) => (message, StoreError::Closed),
         };
-        if let Message::Run(operation) | Message::RunSometime(operation) = message {
+        if let Message::Run(operation) = message {
             operation.refuse(error);
         }
         ticket
@@ -183,15 +175,6 @@ where
     }
 }
 
-/// Wakes the writer's thread.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 /// The thread's own.
 struct Worker {
     db: Connection,
@@ -202,8 +185,6 @@ struct Worker {
     effects: Effects,
     /// Whether many write at once, so that a commit is worth waiting for company.
     busy: bool,
-    /// Whether anyone waits for the group.
-    urgent: bool,
 }
 
 impl Worker {
@@ -211,15 +192,11 @@ impl Worker {
         while let Some(first) = self.queue.blocking_recv() {
             self.take(first);
             self.gather();
-            if !self.urgent {
-                self.wait_for_urgent();
-            }
             if self.busy {
                 thread::sleep(LINGER);
                 self.gather();
             }
             self.busy = self.group.len() >= BUSY;
-            self.urgent = false;
             self.store();
         }
         self.end();
@@ -233,34 +210,10 @@ impl Worker {
         }
     }
 
-    /// Until someone waits, and not for long. Without the runtime's clock: nothing says that it runs meanwhile.
-    fn wait_for_urgent(&mut self) {
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let until = Instant::now() + PATIENCE;
-        while !self.urgent && self.group.len() < GROUP {
-            match self.queue.poll_recv(&mut Context::from_waker(&waker)) {
-                Poll::Ready(Some(next)) => self.take(next),
-                Poll::Ready(None) => break,
-                Poll::Pending => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        break;
-                    }
-                    thread::park_timeout(left);
-                }
-            }
-        }
-        self.gather();
-    }
-
     /// After a close the queue takes nothing new, and ends once it is empty.
     fn take(&mut self, message: Message) {
         match message {
-            Message::Run(operation) => {
-                self.urgent = true;
-                self.group.push(operation);
-            }
-            Message::RunSometime(operation) => self.group.push(operation),
+            Message::Run(operation) => self.group.push(operation),
             Message::Close => self.queue.close(),
         }
     }
@@ -373,7 +326,7 @@ mod tests {
     fn hold(writer: &Writer) -> std::sync::mpsc::Sender<()> {
         let (release, released) = std::sync::mpsc::channel::<()>();
         let (enter, entered) = std::sync::mpsc::channel();
-        let _ = writer.enqueue(false, move |_, _| {
+        let _ = writer.enqueue(move |_, _| {
             enter.send(()).unwrap();
             let _ = released.recv();
             Ok(())
@@ -383,7 +336,7 @@ mod tests {
     }
 
     fn note(writer: &Writer, run: RunId, parent: Option<i64>) -> Ticket {
-        writer.enqueue(false, move |db, effects| {
+        writer.enqueue(move |db, effects| {
             db.execute("INSERT INTO notes (text, parent) VALUES ('x', $1)", [parent])?;
             effects.run(run);
             Ok(())
@@ -429,28 +382,5 @@ mod tests {
         lock.execute_batch("ROLLBACK").unwrap();
         note(&writer, run, None).stored().await.unwrap();
         assert_eq!(notes(&path), 1);
-    }
-
-    /// Each alone makes a commit: one that nobody waits for stays its time, and shares the commit of what comes then.
-    #[tokio::test]
-    async fn what_nobody_waits_for_is_stored_without_company_and_with_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("db");
-        let (writer, _hub) = start(&path);
-        let patient = |text: &'static str| {
-            writer.enqueue(true, move |db, _| {
-                db.execute("INSERT INTO notes (text) VALUES ($1)", [text]).map(drop).map_err(Into::into)
-            })
-        };
-        patient("alone").stored().await.unwrap();
-        assert_eq!(notes(&path), 1);
-        let waiting = patient("first");
-        note(&writer, RunId(Uuid::now_v7()), None).stored().await.unwrap();
-        assert_eq!(notes(&path), 3);
-        waiting.stored().await.unwrap();
-        let last = patient("last");
-        writer.close().await;
-        last.stored().await.unwrap();
-        assert_eq!(notes(&path), 4);
     }
 }

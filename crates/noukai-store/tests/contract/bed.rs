@@ -64,7 +64,6 @@ pub fn write(project: ProjectId, run: RunId) -> RunWrite {
         events: vec![],
         usage: vec![],
         fence: None,
-        patient: false,
     }
 }
 

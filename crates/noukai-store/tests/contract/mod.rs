@@ -46,7 +46,7 @@ macro_rules! contract_tests {
             grants: [clients_are_bounded, a_code_is_used_once, a_code_is_over_in_time, tokens_are_found_by_their_hash,
                 a_refresh_token_is_replaced_once, a_grant_is_revoked_by_either_token, a_new_password_voids_grants,
                 what_is_over_is_forgotten];
-            runs: [created_and_read, events_are_paged, events_come_back_as_they_went_in, order_is_kept_among_many, one_failure_harms_no_other,
+            runs: [created_and_read, events_are_paged, events_come_back_as_they_went_in, created_with_its_end, order_is_kept_among_many, one_failure_harms_no_other,
                 created_once, no_gaps, ends_once, statuses_are_guarded, ending_clears, inputs_can_be_kept,
                 watch_wakes_after_the_commit, hidden_from_other_projects];
             listing: [newest_first_and_narrowed, sessions_oldest_first, hostile_text_is_only_text];

@@ -67,6 +67,27 @@ pub async fn events_come_back_as_they_went_in(store: Shared) {
     }
 }
 
+pub async fn created_with_its_end(store: Shared) {
+    let demo = project(&store, "demo").await;
+    let (at_once, later) = (run_id(), run_id());
+    let new = |id| record(demo, id, TriggerType::Execute);
+    store.append(create(new(at_once)).events(1..=3).ends(RunStatus::Failed)).stored().await.unwrap();
+    store.append(create(new(later)).events(1..=2)).stored().await.unwrap();
+    store.append(write(demo, later).events(3..=3).ends(RunStatus::Failed)).stored().await.unwrap();
+    let [first, second] = [at_once, later].map(|id| store.run(demo, id));
+    let (first, second) = (first.await.unwrap().unwrap(), second.await.unwrap().unwrap());
+    assert_eq!((first.status, first.last_seq, first.error.is_some()), (RunStatus::Failed, 3, second.error.is_some()));
+    assert_eq!(RunRecord { id: later, ..first }, second);
+    assert_eq!(all_events(&store, demo, at_once).await.len(), 3);
+    for id in [at_once, later] {
+        assert_eq!(store.run_inputs(demo, id).await.unwrap(), None);
+    }
+    let open = RunFilter { status: Some(RunStatus::Running), limit: 10, ..RunFilter::default() };
+    assert_eq!(store.runs(demo, &open).await.unwrap(), []);
+    let refused = store.append(create(new(run_id())).events(2..=3).ends(RunStatus::Failed)).stored().await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+}
+
 async fn whole_run(store: Shared, project: ProjectId) -> RunId {
     let id = run_id();
     let mut tickets = vec![store.append(create(record(project, id, TriggerType::Execute)).events(1..=2))];
