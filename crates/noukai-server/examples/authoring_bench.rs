@@ -105,7 +105,7 @@ fn large() -> Value {
     let steps = (0..20).flat_map(|group| {
         let blocks = |from: usize, to: usize| (from..to).map(move |number| block(group * 10 + number));
         let both = json!({"id": format!("both-{group}"), "parallel": blocks(4, 7).collect::<Vec<_>>()});
-        let each = json!({"over": "items", "steps": blocks(7, 10).collect::<Vec<_>>()});
+        let each = json!({"over": "initial.items", "steps": blocks(7, 10).collect::<Vec<_>>()});
         blocks(0, 4).chain([both, json!({"id": format!("each-{group}"), "loop": each})])
     });
     let input = json!({"message": "string", "items": {"type": "array"}, "others": {"type": "array"}});
@@ -120,11 +120,11 @@ fn kinds() -> Vec<(&'static str, Make)> {
             json!({"op": "update_block_draft", "step_id": "block-190", "content": content})
         }),
         ("change a loop", |number| {
-            let field = if number.is_multiple_of(2) { "others" } else { "items" };
+            let field = if number.is_multiple_of(2) { "initial.others" } else { "initial.items" };
             json!({"op": "update_loop", "step_id": "each-19", "array_field": field})
         }),
         ("wrap in a loop, and unwrap", |number| match number % 2 {
-            0 => json!({"op": "wrap_in_loop", "node_ids": ["block-190", "block-191"], "array_field": "items"}),
+            0 => json!({"op": "wrap_in_loop", "node_ids": ["block-190", "block-191"], "array_field": "initial.items"}),
             _ => json!({"op": "unwrap_node", "step_id": "loop"}),
         }),
         ("move a block", |number| {

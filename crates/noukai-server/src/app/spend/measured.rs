@@ -43,13 +43,14 @@ impl App {
     /// The draft of a flow of the project's, to be measured.
     ///
     /// # Errors
-    /// Everything that keeps a run without inputs from starting.
+    /// Everything that keeps a run with a message alone from starting.
     #[doc(hidden)]
     pub async fn measured_calls(&self, project: &Project, flow: &str) -> Result<MeasuredCalls, AppError> {
         let caller = self.local_caller(project);
         let address = FlowAddress { flow: flow.to_owned(), version: VersionSelector::Draft };
         let pinned = self.pin(&caller, &address).await?;
-        let (flow, inputs) = self.prepare(&caller, &pinned.flow, Sent::default()).await?;
+        let sent = Sent { message: Some("Ada".to_owned()), ..Sent::default() };
+        let (flow, inputs) = self.prepare(&caller, &pinned.flow, sent).await?;
         let options = RunOptions::default();
         let run = self.new_run(&caller, &pinned, TriggerType::Execute, CaptureMode::MetadataOnly, options);
         let mut pass = Pass::fresh(run, flow, inputs, None);
