@@ -15,6 +15,7 @@ mod remote;
 mod sample;
 mod snippets;
 mod stop;
+mod table;
 mod units;
 mod waterfall;
 

@@ -8,6 +8,7 @@ use crate::{
     error::CliError,
     local::{Local, Opened},
     output::{self, Style},
+    table,
 };
 
 const EXAMPLES: &str = "\
@@ -177,16 +178,8 @@ async fn remove(args: &RemoveArgs) -> Result<(), CliError> {
 }
 
 fn table(budgets: &[Budget], style: Style) -> Vec<String> {
-    let head = ["BUDGET", "OF", "PER", "LIMIT", "SPENT", "STATE"].map(ToOwned::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(head).chain(budgets.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(width);
-    let line = |row: &[String; 6]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    let mut lines: Vec<String> = rows.iter().map(line).collect();
-    lines[0] = style.bold(&lines[0]);
+    let head = ["BUDGET", "OF", "PER", "LIMIT", "SPENT", "STATE"];
+    let mut lines = table::lines(head, budgets.iter().map(row), style);
     for (line, budget) in lines.iter_mut().skip(1).zip(budgets) {
         match budget.state {
             BudgetState::Ok => {}

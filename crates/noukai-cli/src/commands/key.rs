@@ -9,6 +9,7 @@ use crate::{
     error::CliError,
     local::{self, Local, Opened},
     output::{self, Style},
+    table,
 };
 
 const EXAMPLES: &str = "\
@@ -154,17 +155,8 @@ async fn revoke(args: &RevokeArgs) -> Result<(), CliError> {
 }
 
 fn table(keys: &[KeyInfo]) -> Vec<String> {
-    let head = ["KEY ID", "NAME", "ENV", "SCOPES", "CREATED", "STATE"].map(ToOwned::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(head).chain(keys.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(width);
-    let line = |row: &[String; 6]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    let mut lines: Vec<String> = rows.iter().map(line).collect();
-    lines[0] = Style::stdout().bold(&lines[0]);
-    lines
+    let head = ["KEY ID", "NAME", "ENV", "SCOPES", "CREATED", "STATE"];
+    table::lines(head, keys.iter().map(row), Style::stdout())
 }
 
 fn row(key: &KeyInfo) -> [String; 6] {

@@ -13,6 +13,7 @@ use crate::{
     input,
     local::{self, Local, Opened},
     output::{self, Style},
+    table,
 };
 
 const EXAMPLES: &str = "\
@@ -270,17 +271,8 @@ async fn rotate(args: &AllArgs) -> Result<ExitCode, CliError> {
 }
 
 fn table(list: &ProviderKeyList) -> Vec<String> {
-    let head = ["ID", "PROVIDER", "FOR", "KEY", "ADDRESS", "NAME", "LAST USED", "STATE"].map(ToOwned::to_owned);
-    let rows: Vec<[String; 8]> = std::iter::once(head).chain(list.provider_keys.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 8] = std::array::from_fn(width);
-    let line = |row: &[String; 8]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    let mut lines: Vec<String> = rows.iter().map(line).collect();
-    lines[0] = Style::stdout().bold(&lines[0]);
-    lines
+    let head = ["ID", "PROVIDER", "FOR", "KEY", "ADDRESS", "NAME", "LAST USED", "STATE"];
+    table::lines(head, list.provider_keys.iter().map(row), Style::stdout())
 }
 
 fn row(key: &ProviderKeyInfo) -> [String; 8] {

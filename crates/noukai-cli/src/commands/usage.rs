@@ -9,6 +9,7 @@ use crate::{
     error::CliError,
     local::{Local, Opened},
     output::{self, Style},
+    table,
 };
 
 /// Width of the longest bar.
@@ -116,20 +117,15 @@ fn table(report: &UsageReport, style: Style) -> Vec<String> {
         "total".clone_into(first);
     }
     rows.push(total.into_iter().chain(numbers(&report.total)).collect());
-    let columns = rows[0].len();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut lines = table::aligned(&rows, names.len());
     let bars = bars(&report.rows);
-    let line = |(number, row): (usize, &Vec<String>)| {
-        let cell = |(column, cell): (usize, &String)| {
-            let width = widths[column];
-            if column < names.len() { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-        };
-        let text = row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ");
-        let bar = number.checked_sub(1).and_then(|number| bars.get(number)).map_or("", String::as_str);
-        if bar.is_empty() { text.trim_end().to_owned() } else { format!("{text}  {}", style.cyan(bar)) }
-    };
-    let mut lines: Vec<String> = rows.iter().enumerate().map(line).collect();
+    // Neither the head nor the total has a bar.
+    for (number, line) in lines.iter_mut().enumerate() {
+        match number.checked_sub(1).and_then(|row| bars.get(row)).filter(|bar| !bar.is_empty()) {
+            Some(bar) => *line = format!("{line}  {}", style.cyan(bar)),
+            None => line.truncate(line.trim_end().len()),
+        }
+    }
     lines[0] = style.bold(&lines[0]);
     lines
 }
