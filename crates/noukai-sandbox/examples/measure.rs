@@ -3,9 +3,9 @@
 //! Everything is measured in turns, round by round, so that a busy machine troubles all alike; figures are medians. With
 //! FILE, the table goes there too, between the two markers.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,13 +13,17 @@ use std::time::{Duration, Instant};
 use noukai_engine::{Code, CodeCall, CodeSource};
 use noukai_flow::Language;
 use noukai_sandbox::{Sandbox, Settings};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use uuid::Uuid;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const ROUNDS: usize = 7;
 const CALLS: usize = 400;
+const WARM: usize = 20;
 const BEGIN: &str = "<!-- measured -->";
 const END: &str = "<!-- /measured -->";
 
@@ -53,15 +57,23 @@ const RESHAPE_JAVASCRIPT: &str = "const orders = JSON.parse(text)\n\
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // As a task of its own, as runs are in the server: what is driven by `block_on` is woken by other threads.
+    runtime.block_on(async { tokio::spawn(measure()).await? })
+}
+
+async fn measure() -> Result<()> {
     let (sandbox, mut peer) = (Sandbox::new(settings()?), Peer::start()?);
     let text = orders();
     let mut latency = Latency::default();
     for _ in 0..ROUNDS {
-        latency.round(&runtime, &sandbox, &mut peer, &text)?;
+        latency.round(&sandbox, &mut peer, &text).await?;
+        let (python, peer) = tokio::task::spawn_blocking(bound).await??;
+        latency.python_bound.extend(python);
+        latency.peer_bound.extend(peer);
     }
-    let (alone, beside) = runtime.block_on(neighbours(&sandbox))?;
-    let start = runtime.block_on(first_calls())?;
-    publish(&latency.table(start, alone, beside, text.len()))
+    let (alone, part) = neighbours(&sandbox).await?;
+    let start = first_calls().await?;
+    publish(&latency.table(start, alone, part, text.len()))
 }
 
 fn settings() -> Result<Settings> {
@@ -97,9 +109,42 @@ fn call(language: Language, tenant: u128, parameter: &str, body: &str, value: Va
     }
 }
 
+/// Both contestants and who asks them on one processor, with workers of their own: nobody is woken on another, which in
+/// a virtual machine takes longer than the call, and which the kernel decides by what the processes did before.
+fn bound() -> Result<(Vec<f64>, Vec<f64>)> {
+    let inner = || -> Result<_> {
+        let mut one = CpuSet::new();
+        one.set(0);
+        sched_setaffinity(None, &one)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let (sandbox, mut peer) = (Sandbox::new(settings()?), Peer::start()?);
+            let (mut python, mut waiting) = (Vec::new(), Vec::new());
+            trivial(&sandbox, &mut peer, &mut python, &mut waiting).await?;
+            Ok((python, waiting))
+        })
+    };
+    // A thread of its own: it stays bound, and so does what it starts.
+    std::thread::spawn(inner).join().map_err(|_| "the bound thread panicked")?
+}
+
+/// The trivial body in both, one after the other.
+async fn trivial(sandbox: &Sandbox, peer: &mut Peer, python: &mut Vec<f64>, waiting: &mut Vec<f64>) -> Result<()> {
+    time(sandbox, &call(Language::Python, 1, "a", TRIVIAL, json!(1)), CALLS, python).await?;
+    for number in 0..CALLS + WARM {
+        let (took, _) = peer.ask(1, "a", TRIVIAL, &json!(1)).await?;
+        if number >= WARM {
+            waiting.push(took);
+        }
+    }
+    Ok(())
+}
+
 /// Times of all rounds, in microseconds.
 #[derive(Default)]
 struct Latency {
+    python_bound: Vec<f64>,
+    peer_bound: Vec<f64>,
     python: Vec<f64>,
     javascript: Vec<f64>,
     peer: Vec<f64>,
@@ -111,38 +156,24 @@ struct Latency {
 }
 
 impl Latency {
-    fn round(
-        &mut self,
-        runtime: &tokio::runtime::Runtime,
-        sandbox: &Sandbox,
-        peer: &mut Peer,
-        text: &str,
-    ) -> Result<()> {
-        let (python, javascript) = (Language::Python, Language::JavaScript);
-        time(runtime, sandbox, &call(python, 1, "a", TRIVIAL, json!(1)), CALLS, &mut self.python)?;
-        for _ in 0..CALLS {
-            self.peer.push(peer.ask(1, "a", TRIVIAL, &json!(1))?.0);
-        }
-        time(runtime, sandbox, &call(javascript, 1, "a", TRIVIAL_JAVASCRIPT, json!(1)), CALLS, &mut self.javascript)?;
+    async fn round(&mut self, sandbox: &Sandbox, peer: &mut Peer, text: &str) -> Result<()> {
+        let (python, javascript, few) = (Language::Python, Language::JavaScript, CALLS / 8);
+        trivial(sandbox, peer, &mut self.python, &mut self.peer).await?;
+        time(sandbox, &call(javascript, 1, "a", TRIVIAL_JAVASCRIPT, json!(1)), CALLS, &mut self.javascript).await?;
         for _ in 0..8 {
-            self.spawned.push(spawned()?);
+            self.spawned.push(spawned().await?);
         }
-        time(runtime, sandbox, &call(python, 1, "text", RESHAPE, text.into()), CALLS / 8, &mut self.reshape)?;
-        for _ in 0..CALLS / 8 {
-            let (whole, body) = peer.ask(2, "text", RESHAPE, &text.into())?;
+        time(sandbox, &call(python, 1, "text", RESHAPE, text.into()), few, &mut self.reshape).await?;
+        for _ in 0..few {
+            let (whole, body) = peer.ask(2, "text", RESHAPE, &text.into()).await?;
             self.reshape_peer.push(whole);
             self.reshape_body.push(body);
         }
-        time(
-            runtime,
-            sandbox,
-            &call(javascript, 1, "text", RESHAPE_JAVASCRIPT, text.into()),
-            CALLS / 8,
-            &mut self.reshape_javascript,
-        )
+        let reshape = call(javascript, 1, "text", RESHAPE_JAVASCRIPT, text.into());
+        time(sandbox, &reshape, few, &mut self.reshape_javascript).await
     }
 
-    fn table(&self, start: f64, alone: f64, beside: f64, bytes: usize) -> String {
+    fn table(&self, start: f64, alone: f64, part: f64, bytes: usize) -> String {
         let p50 = |times: &[f64]| quantile(times, 0.5);
         let row =
             |what: &str, times: &[f64]| format!("| {what} | {:.0} | {:.0} |\n", p50(times), quantile(times, 0.99));
@@ -150,6 +181,8 @@ impl Latency {
         table += &row("Python block, trivial, warm", &self.python);
         table += &row("JavaScript block, trivial, warm", &self.javascript);
         table += &row("the same body in a waiting CPython, over a pipe", &self.peer);
+        table += &row("Python block, trivial, warm, all on one processor", &self.python_bound);
+        table += &row("the same body in a waiting CPython, over a pipe, on that processor", &self.peer_bound);
         table += &row("the same body in a CPython started for it", &self.spawned);
         table += &row(&format!("Python block, {} KB of JSON parsed, filtered, reshaped", bytes / 1000), &self.reshape);
         table += &row("the same in JavaScript", &self.reshape_javascript);
@@ -158,9 +191,10 @@ impl Latency {
         let ratios = [
             ("starting CPython / Python block", p50(&self.spawned) / p50(&self.python)),
             ("waiting CPython / Python block", p50(&self.peer) / p50(&self.python)),
+            ("on one processor: waiting CPython / Python block", p50(&self.peer_bound) / p50(&self.python_bound)),
             ("reshaping: waiting CPython / Python block", p50(&self.reshape_peer) / p50(&self.reshape)),
             ("reshaping: CPython's function alone / Python block", p50(&self.reshape_body) / p50(&self.reshape)),
-            ("throughput beside a project in endless loops / alone", beside / alone),
+            ("throughput beside a project in endless loops / alone", part),
         ];
         table += "\n| ratio | |\n| --- | ---: |\n";
         for (what, ratio) in ratios {
@@ -173,27 +207,15 @@ impl Latency {
     }
 }
 
-fn time(
-    runtime: &tokio::runtime::Runtime,
-    sandbox: &Sandbox,
-    call: &CodeCall,
-    calls: usize,
-    times: &mut Vec<f64>,
-) -> Result<()> {
-    let once = async || -> Result<f64> {
+async fn time(sandbox: &Sandbox, call: &CodeCall, calls: usize, times: &mut Vec<f64>) -> Result<()> {
+    for number in 0..calls + WARM {
         let start = Instant::now();
         sandbox.call(call).await.map_err(|error| error.message)?;
-        Ok(micros(start))
-    };
-    runtime.block_on(async {
-        for _ in 0..20 {
-            once().await?;
+        if number >= WARM {
+            times.push(micros(start));
         }
-        for _ in 0..calls {
-            times.push(once().await?);
-        }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 fn micros(start: Instant) -> f64 {
@@ -207,20 +229,22 @@ fn quantile(times: &[f64], at: f64) -> f64 {
     times.get((last * at).round() as usize).copied().unwrap_or_default()
 }
 
-/// A project's calls per second, alone and beside one whose blocks never end, in turns.
+/// A project's calls per second alone, and what part of that is left beside one whose blocks never end: in turns, each
+/// time with it between two times without.
 async fn neighbours(sandbox: &Sandbox) -> Result<(f64, f64)> {
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        alone.push(throughput(sandbox).await?);
+    let (mut alone, mut parts) = (vec![throughput(sandbox).await?], Vec::new());
+    for round in 0..ROUNDS {
         let hostile: Vec<_> = (0..8).map(|_| tokio::spawn(endless(sandbox.clone()))).collect();
         tokio::time::sleep(Duration::from_millis(300)).await;
-        beside.push(throughput(sandbox).await?);
+        let beside = throughput(sandbox).await?;
         hostile.iter().for_each(tokio::task::JoinHandle::abort);
         for task in hostile {
             drop(task.await);
         }
+        alone.push(throughput(sandbox).await?);
+        parts.push(beside * 2.0 / (alone[round] + alone[round + 1]));
     }
-    Ok((quantile(&alone, 0.5), quantile(&beside, 0.5)))
+    Ok((quantile(&alone, 0.5), quantile(&parts, 0.5)))
 }
 
 async fn endless(sandbox: Sandbox) {
@@ -267,7 +291,7 @@ async fn first_calls() -> Result<f64> {
     Ok(quantile(&times, 0.5))
 }
 
-/// A CPython that waits for requests.
+/// A CPython that waits for requests, spoken to as the workers are: over pipes, from a task.
 struct Peer {
     _child: Child,
     input: ChildStdin,
@@ -277,7 +301,9 @@ struct Peer {
 impl Peer {
     fn start() -> Result<Self> {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/measure.py");
-        let mut child = Command::new(python()).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut command = Command::new(python());
+        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn()?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("no pipes".into());
         };
@@ -285,12 +311,12 @@ impl Peer {
     }
 
     /// How long the whole took, and the function alone, in microseconds.
-    fn ask(&mut self, number: u32, parameter: &str, body: &str, value: &Value) -> Result<(f64, f64)> {
+    async fn ask(&mut self, number: u32, parameter: &str, body: &str, value: &Value) -> Result<(f64, f64)> {
         let start = Instant::now();
         let request = json!({"number": number, "parameters": [parameter], "body": body, "values": [{}, value]});
-        writeln!(self.input, "{request}")?;
+        self.input.write_all(format!("{request}\n").as_bytes()).await?;
         let mut line = String::new();
-        self.output.read_line(&mut line)?;
+        self.output.read_line(&mut line).await?;
         let answer: Value = serde_json::from_str(&line)?;
         Ok((micros(start), answer["took"].as_f64().ok_or("no time")? * 1e6))
     }
@@ -302,10 +328,10 @@ fn python() -> String {
 }
 
 /// Starts CPython for one call of the trivial body.
-fn spawned() -> Result<f64> {
+async fn spawned() -> Result<f64> {
     let script = "import json,sys\ndef block(initial, a):\n    return {'sum': a + 1}\nprint(json.dumps(block(*json.loads(sys.argv[1]))))";
     let start = Instant::now();
-    let output = Command::new(python()).args(["-I", "-S", "-c", script, "[{}, 1]"]).output()?;
+    let output = Command::new(python()).args(["-I", "-S", "-c", script, "[{}, 1]"]).output().await?;
     let sum: Value = serde_json::from_slice(&output.stdout)?;
     if sum != json!({"sum": 2}) {
         return Err("CPython gave something else".into());

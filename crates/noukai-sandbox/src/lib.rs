@@ -27,6 +27,7 @@
 //! output.
 
 mod lease;
+mod manners;
 mod meter;
 mod pool;
 mod process;

@@ -84,14 +84,20 @@ impl Pool {
 
     /// A call is over: its worker rests if it can be used again, and whoever is next gets the place.
     pub fn release(self: &Arc<Self>, tenant: Uuid, worker: Option<Process>, took: Duration) {
+        let worker = worker.filter(Process::is_fresh);
         let mut state = self.state.lock();
-        state.shares.ended(tenant, took);
+        state.shares.ended(tenant, took, worker.is_some());
         state.running -= 1;
-        if let Some(worker) = worker.filter(Process::is_fresh) {
+        if let Some(worker) = worker {
             state.idle.push(Rest { tenant, worker });
         }
         self.hand_out(&mut state);
         self.sweep_later(&mut state);
+    }
+
+    /// See [`Shares::others`].
+    pub fn others(&self, tenant: Uuid) -> Duration {
+        self.state.lock().shares.others(tenant)
     }
 
     fn hand_out(self: &Arc<Self>, state: &mut State) {
@@ -102,7 +108,7 @@ impl Pool {
                 // Who waited has gone. The lease must not release itself here: the state is locked.
                 state.running -= 1;
                 state.idle.extend(lease.undo().map(|worker| Rest { tenant, worker }));
-                state.shares.ended(tenant, Duration::ZERO);
+                state.shares.ended(tenant, Duration::ZERO, false);
             }
         }
     }

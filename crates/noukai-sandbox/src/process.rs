@@ -10,23 +10,21 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time;
 
+use crate::manners;
 use crate::settings::Settings;
 use crate::wire::{self, PREFIX, REPLY_HEAD_MAX, Reply, Right};
 
 /// How long a worker may take to give its rights up.
 const START: Duration = Duration::from_secs(20);
 
-/// A call that has the processor for longer loses its claim on it to everyone else.
-const SHORT: Duration = Duration::from_millis(20);
-
-/// How often that is looked at.
-const LOOK: Duration = Duration::from_millis(10);
-
 /// How long a worker whose pipe is closed may take to be gone.
 const END: Duration = Duration::from_millis(100);
 
-/// How nice a worker with a long call is to others.
-const NICE: i32 = 19;
+/// Bytes that are read at once where the length of an answer is not known yet.
+const READ: usize = 4 << 10;
+
+/// Most bytes that are read at once.
+const READ_MOST: usize = 64 << 10;
 
 /// Requests that one worker answers.
 const REQUESTS: u32 = 20_000;
@@ -37,7 +35,9 @@ pub struct Process {
     input: ChildStdin,
     output: ChildStdout,
     requests: u32,
+    /// It has had a long call, and is nicer to others than one that has not.
     demoted: bool,
+    received: Vec<u8>,
     /// When it answered last.
     pub rested: Instant,
     /// What it said of its cage.
@@ -89,17 +89,25 @@ impl Process {
         };
         let (rights, rested) = (Vec::new(), Instant::now());
         let numbers = RandomState::new();
-        let mut process = Self { child, input, output, requests: 0, demoted: false, rested, rights, numbers };
+        let received = Vec::new();
+        let mut process = Self { child, input, output, requests: 0, demoted: false, received, rested, rights, numbers };
         match time::timeout(START, process.receive(0, 0)).await {
             Ok(Ok((Reply::Ready(rights), _))) => Ok(Self { rights, ..process }),
             other => Err(format!("a worker did not get ready: {other:?}")),
         }
     }
 
-    /// Sends a request and waits for its answer, whose body has at most `body` bytes, for at most `wall`.
-    pub async fn ask(&mut self, request: &mut [u8], body: u64, wall: Duration) -> Result<Answer, Lost> {
+    /// Sends a request and waits for its answer, whose body has at most `body` bytes, for at most `wall`. A long call
+    /// gives way to what `others` do: see [`manners::give_way`].
+    pub async fn ask(
+        &mut self,
+        request: &mut [u8],
+        body: u64,
+        wall: Duration,
+        others: impl Fn() -> Duration,
+    ) -> Result<Answer, Lost> {
         self.requests += 1;
-        let answer = self.ask_within(request, body, wall).await;
+        let answer = self.ask_within(request, body, wall, others).await;
         self.rested = Instant::now();
         match answer {
             // That is what a new worker says, and no answer to anything.
@@ -111,33 +119,29 @@ impl Process {
         }
     }
 
-    async fn ask_within(&mut self, request: &mut [u8], body: u64, wall: Duration) -> Result<Answer, Lost> {
-        let pid = self.child.id();
-        let mut demoted = false;
-        let end = Instant::now() + wall;
-        let answer = {
-            let exchange = self.exchange(request, body);
+    async fn ask_within(
+        &mut self,
+        request: &mut [u8],
+        body: u64,
+        wall: Duration,
+        others: impl Fn() -> Duration,
+    ) -> Result<Answer, Lost> {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        let (answer, long) = {
+            let exchange = time::timeout(wall, self.exchange(request, body));
             tokio::pin!(exchange);
-            let mut before = None;
-            loop {
-                let left = end.saturating_duration_since(Instant::now());
-                let step = if demoted { left } else { left.min(LOOK) };
-                match time::timeout(step, &mut exchange).await {
-                    Ok(answer) => break answer,
-                    Err(_) if step == left => break Err(Lost::Late),
-                    Err(_) => {}
-                }
-                // Only time on the processor counts: on a busy machine a short call may wait for it long.
-                let now = pid.and_then(processor_time);
-                let before = *before.get_or_insert(now);
-                if now.zip(before).is_none_or(|(now, before)| now.saturating_sub(before) >= SHORT) {
-                    demote(pid);
-                    demoted = true;
-                }
+            tokio::select! {
+                biased;
+                answer = &mut exchange => (answer, false),
+                () = manners::until_long(pid) => tokio::select! {
+                    biased;
+                    answer = exchange => (answer, true),
+                    never = manners::give_way(pid, others) => match never {},
+                },
             }
         };
-        self.demoted |= demoted;
-        answer
+        self.demoted |= long;
+        answer.unwrap_or(Err(Lost::Late))
     }
 
     /// Whether it may be asked again.
@@ -157,40 +161,38 @@ impl Process {
         self.receive(number, body).await
     }
 
+    /// One frame, and nothing after it. What is short comes with one read.
     async fn receive(&mut self, number: u64, most: u64) -> Result<Answer, Lost> {
-        let mut prefix = [0; PREFIX];
-        self.output.read_exact(&mut prefix).await.map_err(gone)?;
+        self.received.clear();
+        while self.received.len() < PREFIX {
+            self.receive_more(READ).await?;
+        }
+        let prefix = self.received.first_chunk().copied().unwrap_or_default();
         let wire::Prefix { head, body, number: answered } = wire::Prefix::read(prefix);
         if head > REPLY_HEAD_MAX || body as u64 > most || answered != number {
             return Err(Lost::Garbage);
         }
-        let mut bytes = Vec::new();
-        (&mut self.output).take((head + body) as u64).read_to_end(&mut bytes).await.map_err(gone)?;
-        if bytes.len() < head + body {
-            return Err(Lost::Gone(None));
+        let length = PREFIX + head + body;
+        while self.received.len() < length {
+            self.receive_more(length - self.received.len()).await?;
         }
-        let body = bytes.split_off(head);
-        let reply = postcard::from_bytes(&bytes).map_err(|_| Lost::Garbage)?;
-        Ok((reply, body))
+        if self.received.len() > length {
+            return Err(Lost::Garbage);
+        }
+        let reply = self.received.get(PREFIX..PREFIX + head).and_then(|head| postcard::from_bytes(head).ok());
+        let body = self.received.split_off(PREFIX + head);
+        self.received.shrink_to(READ);
+        Ok((reply.ok_or(Lost::Garbage)?, body))
+    }
+
+    /// Some bytes, at most so many.
+    async fn receive_more(&mut self, most: usize) -> Result<(), Lost> {
+        self.received.reserve(most.min(READ_MOST));
+        let read = (&mut self.output).take(most as u64).read_buf(&mut self.received).await.map_err(gone)?;
+        if read == 0 { Err(Lost::Gone(None)) } else { Ok(()) }
     }
 }
 
 fn gone(_: io::Error) -> Lost {
     Lost::Gone(None)
-}
-
-/// How long a process has had the processor.
-fn processor_time(pid: u32) -> Option<Duration> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
-    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
-}
-
-/// Lets everyone else on the processor first. Failing that, the limit of time still holds.
-fn demote(pid: Option<u32>) {
-    let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-    if let Some(pid) = pid
-        && let Err(error) = rustix::process::setpriority_process(Some(pid), NICE)
-    {
-        tracing::debug!(%error, "a worker with a long call keeps its priority");
-    }
 }

@@ -79,10 +79,11 @@ impl Sandbox {
         body: u64,
         wall: Duration,
     ) -> Result<Asked, CodeError> {
-        let mut lease = self.pool.lease(tenant.unwrap_or_default()).await?;
+        let payer = tenant.unwrap_or_default();
+        let mut lease = self.pool.lease(payer).await?;
         let mut worker = self.worker(lease.take()).await?;
         let start = Instant::now();
-        let answer = worker.ask(request, body, wall).await;
+        let answer = worker.ask(request, body, wall, || self.pool.others(payer)).await;
         let took = start.elapsed();
         if answer.is_ok() && tenant.is_some() {
             lease.give_back(worker);

@@ -21,6 +21,8 @@ pub struct Shares<T> {
     share: usize,
     /// Calls of one project that may wait.
     waiting: usize,
+    /// How long all short calls took.
+    short: Duration,
 }
 
 #[derive(Debug)]
@@ -28,12 +30,14 @@ struct Tenant<T> {
     running: usize,
     clock: Duration,
     waiting: VecDeque<T>,
+    /// How long its short calls took.
+    short: Duration,
 }
 
 impl<T> Shares<T> {
     /// For workers of which one project may hold `share`, and have `waiting` calls wait.
     pub fn new(share: usize, waiting: usize) -> Self {
-        Self { tenants: HashMap::new(), now: Duration::ZERO, share: share.max(1), waiting }
+        Self { tenants: HashMap::new(), now: Duration::ZERO, share: share.max(1), waiting, short: Duration::ZERO }
     }
 
     /// Whether the project may start a call now, if a worker is there: it has room and nobody of it waits.
@@ -70,21 +74,32 @@ impl<T> Shares<T> {
         self.now = self.now.max(clock);
     }
 
-    /// A call of the project is over and took so long.
-    pub fn ended(&mut self, tenant: Uuid, took: Duration) {
+    /// A call of the project is over and took so long. A short one counts for [`Shares::others`].
+    pub fn ended(&mut self, tenant: Uuid, took: Duration, short: bool) {
         let now = self.now;
         let entry = self.tenant(tenant);
         entry.running = entry.running.saturating_sub(1);
         entry.clock += took;
+        if short {
+            entry.short += took;
+            self.short += took;
+        }
         if self.tenants.len() > REMEMBERED {
             self.tenants.retain(|_, tenant| tenant.running > 0 || !tenant.waiting.is_empty() || tenant.clock > now);
         }
     }
 
+    /// How long the short calls of other projects took, in parts of what one project may run at once. It only grows while
+    /// the project has a call under way.
+    pub fn others(&self, tenant: Uuid) -> Duration {
+        let own = self.tenants.get(&tenant).map_or(Duration::ZERO, |tenant| tenant.short);
+        self.short.saturating_sub(own) / u32::try_from(self.share).unwrap_or(u32::MAX)
+    }
+
     fn tenant(&mut self, id: Uuid) -> &mut Tenant<T> {
         let now = self.now;
-        let tenant =
-            self.tenants.entry(id).or_insert_with(|| Tenant { running: 0, clock: now, waiting: VecDeque::new() });
+        let new = || Tenant { running: 0, clock: now, waiting: VecDeque::new(), short: Duration::ZERO };
+        let tenant = self.tenants.entry(id).or_insert_with(new);
         if tenant.running == 0 && tenant.waiting.is_empty() {
             tenant.clock = tenant.clock.max(now);
         }
@@ -110,7 +125,7 @@ mod tests {
         let mut order = Vec::new();
         while let Some((tenant, one)) = shares.next() {
             order.push(one);
-            shares.ended(tenant, if tenant == A { SECOND * 5 } else { SECOND });
+            shares.ended(tenant, if tenant == A { SECOND * 5 } else { SECOND }, true);
         }
         assert_eq!(order, [0, 10, 11, 12, 1, 2]);
     }
@@ -124,7 +139,7 @@ mod tests {
         shares.wait(B, 10).unwrap();
         let started: Vec<_> = std::iter::from_fn(|| shares.next()).map(|(_, one)| one).collect();
         assert_eq!(started, [0, 1, 10]);
-        shares.ended(A, SECOND);
+        shares.ended(A, SECOND, true);
         assert_eq!(shares.next(), Some((A, 2)));
     }
 
@@ -134,7 +149,7 @@ mod tests {
         for _ in 0..10 {
             shares.wait(A, 0).unwrap();
             assert!(shares.next().is_some());
-            shares.ended(A, SECOND);
+            shares.ended(A, SECOND, true);
         }
         // A newcomer begins at the time of who was served last, not ten seconds behind.
         for one in 1..4 {
@@ -144,9 +159,20 @@ mod tests {
         let mut order = Vec::new();
         while let Some((tenant, one)) = shares.next() {
             order.push(one);
-            shares.ended(tenant, SECOND);
+            shares.ended(tenant, SECOND, true);
         }
         assert_eq!(order.iter().take(4).filter(|one| **one == 0).count(), 2, "{order:?}");
+    }
+
+    #[test]
+    fn short_calls_of_others_are_counted() {
+        let mut shares = Shares::<()>::new(2, 10);
+        for (tenant, took, short) in [(A, 4, true), (B, 2, true), (B, 100, false)] {
+            shares.started(tenant);
+            shares.ended(tenant, SECOND * took, short);
+        }
+        assert_eq!((shares.others(A), shares.others(B)), (SECOND, SECOND * 2));
+        assert_eq!(shares.others(Uuid::from_u128(3)), SECOND * 3);
     }
 
     #[test]

@@ -61,6 +61,10 @@ fn act(deed: &str) -> Vec<u8> {
         "utf8" => output(b"{\"a\":\"\xff\"}"),
         "more" => output(br#"{"a":1} {"b":2}"#),
         "early" => [output(br#"{"a":1}"#), output(br#"{"a":"for the next call"}"#)].concat(),
+        "early-after-much" => {
+            let much = format!("{{\"a\":\"{}\"}}", "a".repeat(100_000));
+            [output(much.as_bytes()), output(br#"{"a":"for the next call"}"#)].concat()
+        }
         "clock" => got(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).is_ok()),
         _ => output(br#"{"fine":true}"#),
     }

@@ -53,6 +53,23 @@ async fn one_project_never_has_all_workers() {
     hostile.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
+/// It is stopped again and again while others work, and still comes to its end.
+#[tokio::test]
+async fn a_long_call_beside_short_ones_of_others_ends_well() {
+    let sandbox = Sandbox::new(Settings { workers: 2, ..settings() });
+    let count = of(1, python(&[], "n = 0\nwhile n < 1000000:\n    n += 1\nreturn {'n': n}").with(json!({}), []));
+    let long = sandbox.call(&count);
+    let others = async {
+        loop {
+            assert!(sandbox.call(&of(2, short())).await.is_ok());
+        }
+    };
+    tokio::select! {
+        reply = long => assert_eq!(reply.unwrap().output, object(json!({"n": 1_000_000}))),
+        () = others => unreachable!("others never stop"),
+    }
+}
+
 #[tokio::test]
 async fn who_waits_too_long_or_too_many_is_told() {
     let settings = Settings { workers: 1, waiting: 1, wait: Duration::from_millis(100), ..settings() };
