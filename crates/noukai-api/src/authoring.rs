@@ -587,6 +587,9 @@ pub struct FlowUse {
 pub struct ObjectModelList {
     /// By name.
     pub object_models: Vec<ObjectModel>,
+    /// Where the next page begins; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 /// Reply of `DELETE`: what is gone.

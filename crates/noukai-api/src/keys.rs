@@ -99,6 +99,9 @@ pub struct KeyInfo {
 pub struct KeyList {
     /// Newest first.
     pub keys: Vec<KeyInfo>,
+    /// Where the next page begins; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 /// Reply of `DELETE /keys/{key_id}`.

@@ -171,10 +171,14 @@ pub struct Member {
 
 /// Reply of `GET /orgs/{org_id}/members`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemberList {
     /// In order of their email addresses.
     pub members: Vec<Member>,
+    /// Where the next page begins; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 /// Body of `PUT /orgs/{org_id}/members/{user_id}`.

@@ -708,6 +708,15 @@ impl ObjectModels for FailingStore {
         self.inner.object_models(project).await
     }
 
+    async fn object_model_page(
+        &self,
+        project: ProjectId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ObjectModelRecord>, StoreError> {
+        self.inner.object_model_page(project, after, limit).await
+    }
+
     async fn object_model_of(&self, org: Uuid, id: Uuid) -> Result<Option<ObjectModelRecord>, StoreError> {
         self.inner.object_model_of(org, id).await
     }
@@ -731,8 +740,13 @@ impl Keys for FailingStore {
         self.inner.key(key_id).await
     }
 
-    async fn keys(&self, project: ProjectId) -> Result<Vec<KeyRecord>, StoreError> {
-        self.inner.keys(project).await
+    async fn keys(
+        &self,
+        project: ProjectId,
+        before: Option<(OffsetDateTime, String)>,
+        limit: u32,
+    ) -> Result<Vec<KeyRecord>, StoreError> {
+        self.inner.keys(project, before, limit).await
     }
 
     async fn revoke_key(

@@ -144,8 +144,14 @@ pub trait Keys: Send + Sync {
     /// By id; unscoped, because it is what finds the scope.
     async fn key(&self, key_id: &str) -> Result<Option<KeyRecord>, StoreError>;
 
-    /// The project's, newest first, revoked ones included.
-    async fn keys(&self, project: ProjectId) -> Result<Vec<KeyRecord>, StoreError>;
+    /// The project's, newest first, revoked ones included: those older than the one that was made then and has that id, at
+    /// most `limit`.
+    async fn keys(
+        &self,
+        project: ProjectId,
+        before: Option<(OffsetDateTime, String)>,
+        limit: u32,
+    ) -> Result<Vec<KeyRecord>, StoreError>;
 
     /// Revokes; the time it was revoked at (first), or `None` where the project has no such key.
     async fn revoke_key(

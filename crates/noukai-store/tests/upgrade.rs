@@ -41,7 +41,7 @@ async fn the_first_schema_is_brought_up_to_date() {
     store.ready().await.unwrap();
     let demo = store.project_at("acme", "demo").await.unwrap().unwrap().id;
     assert_eq!(store.flow(demo, "triage").await.unwrap().unwrap().production, Some((1, "abc".to_owned())));
-    assert_eq!(store.keys(demo).await.unwrap().len(), 1);
+    assert_eq!(store.keys(demo, None, 9).await.unwrap().len(), 1);
     assert_eq!(store.events(demo, id(1), 0, 10).await.unwrap().len(), 2);
     assert_eq!(store.session_runs("6c1f", 10).await.unwrap().len(), 1);
     assert_eq!(store.pause(demo, id(3)).await.unwrap().as_deref(), Some(r#"{"v":1}"#));

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use noukai_api::{CreatedKey, KeyInfo, Scope};
-use noukai_server::KeyRequest;
+use noukai_api::{CreatedKey, KeyInfo, KeyList, Scope};
+use noukai_server::{App, AppError, KeyRequest, Page, Project};
 
 use crate::{
     error::CliError,
@@ -11,6 +11,9 @@ use crate::{
     output::{self, Style},
     table,
 };
+
+/// Keys asked for at once.
+const PAGE: u32 = 100;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -128,7 +131,7 @@ fn print_created(created: &CreatedKey, project: &str) {
 
 async fn list(args: &ListArgs) -> Result<(), CliError> {
     let Opened { app, project } = args.local.open().await?;
-    let outcome = app.project_keys(&project).await;
+    let outcome = all_keys(&app, &project).await;
     app.close().await;
     let list = outcome?;
     if args.json {
@@ -139,6 +142,20 @@ async fn list(args: &ListArgs) -> Result<(), CliError> {
         table(&list.keys).iter().for_each(|line| output::line(line));
     }
     Ok(())
+}
+
+/// Every page in one.
+async fn all_keys(app: &App, project: &Project) -> Result<KeyList, AppError> {
+    let mut page = Page { limit: Some(PAGE), cursor: None };
+    let mut all = Vec::new();
+    loop {
+        let KeyList { keys, next_cursor } = app.project_keys(project, &page).await?;
+        all.extend(keys);
+        page.cursor = next_cursor;
+        if page.cursor.is_none() {
+            return Ok(KeyList { keys: all, next_cursor: None });
+        }
+    }
 }
 
 async fn revoke(args: &RevokeArgs) -> Result<(), CliError> {
@@ -171,4 +188,43 @@ fn row(key: &KeyInfo) -> [String; 6] {
 
 fn scopes(key: &KeyInfo) -> String {
     key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        local: Local,
+    }
+
+    #[tokio::test]
+    async fn every_key_is_listed_however_many_pages_they_fill() {
+        let data = tempfile::tempdir().unwrap();
+        let cli = Cli::parse_from(["noukai", "--data", data.path().to_str().unwrap()]);
+        let Opened { app, project } = cli.local.open_or_create().await.unwrap();
+        let mut made = Vec::new();
+        for _ in 0..=PAGE {
+            let request = KeyRequest {
+                name: "x".to_owned(),
+                environment: "test".to_owned(),
+                scopes: vec![Scope::Execute],
+                expires_at: None,
+                created_by: "test".to_owned(),
+            };
+            let key_id = app.issue_key(&project, request).await.unwrap().info.key_id;
+            app.revoke_project_key(&project, &key_id).await.unwrap();
+            made.push(key_id);
+        }
+        let listed = all_keys(&app, &project).await.unwrap();
+        app.close().await;
+        let mut listed: Vec<_> = listed.keys.into_iter().map(|key| key.key_id).collect();
+        listed.sort();
+        made.sort();
+        assert_eq!(listed, made);
+    }
 }

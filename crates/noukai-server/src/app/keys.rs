@@ -8,7 +8,13 @@ use rand::{Rng, distr::Alphanumeric};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
-use super::{App, AppError, Caller, Project, auth::sha256_hex, inputs::fault, iso};
+use super::{
+    App, AppError, Caller, Project,
+    auth::sha256_hex,
+    inputs::fault,
+    iso,
+    page::{self, Page},
+};
 
 const NAME_CHARS: usize = 100;
 
@@ -96,23 +102,36 @@ impl App {
         if faults.is_empty() { Ok(expires_at) } else { Err(AppError::invalid(faults)) }
     }
 
-    /// Keys of a project of the caller's organisation; its own where none is named.
+    /// A page of the keys of a project of the caller's organisation; of its own where none is named.
     ///
     /// # Errors
-    /// `FORBIDDEN`.
-    pub async fn keys(&self, caller: &Caller, project_id: Option<&str>) -> Result<KeyList, AppError> {
+    /// `FORBIDDEN`; `VALIDATION_ERROR` for a page that is none.
+    pub async fn keys(&self, caller: &Caller, project_id: Option<&str>, page: &Page) -> Result<KeyList, AppError> {
         let own = caller.project_id.to_string();
         let project = self.administered(caller, project_id.unwrap_or(&own)).await?;
-        self.project_keys(&project.into()).await
+        self.project_keys(&project.into(), page).await
     }
 
-    /// Keys of a project, for the operator.
+    /// A page of a project's keys, newest first, for the operator.
     ///
     /// # Errors
-    /// Failures of the store.
-    pub async fn project_keys(&self, project: &Project) -> Result<KeyList, AppError> {
-        let keys = self.store().keys(project.record.id).await?;
-        Ok(KeyList { keys: keys.into_iter().map(|key| info(key, project.org_id)).collect() })
+    /// `VALIDATION_ERROR` for a page that is none.
+    pub async fn project_keys(&self, project: &Project, page: &Page) -> Result<KeyList, AppError> {
+        let limit = page.limit()?;
+        let before = match page.cursor.as_deref() {
+            Some(key_id) => Some(self.key_on_page(project, key_id).await?),
+            None => None,
+        };
+        let found = self.store().keys(project.record.id, before, limit + 1).await?;
+        let (found, more) = page::cut(found, limit);
+        let next_cursor = found.last().filter(|_| more).map(|last| last.key_id.clone());
+        Ok(KeyList { keys: found.into_iter().map(|key| info(key, project.org_id)).collect(), next_cursor })
+    }
+
+    /// Where the key of a cursor stands in its project's list. Keys stay when they are revoked.
+    async fn key_on_page(&self, project: &Project, key_id: &str) -> Result<(OffsetDateTime, String), AppError> {
+        let found = self.store().key(key_id).await?.filter(|key| key.project_id == project.record.id);
+        found.map(|key| (key.created_at, key.key_id)).ok_or_else(page::no_cursor)
     }
 
     /// Revokes a key of the caller's organisation.

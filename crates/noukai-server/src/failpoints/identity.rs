@@ -51,8 +51,8 @@ impl Identities for FailingStore {
         self.inner.member(org, user).await
     }
 
-    async fn members(&self, org: Uuid) -> Result<Vec<MemberRecord>, StoreError> {
-        self.inner.members(org).await
+    async fn members(&self, org: Uuid, after: Option<&str>, limit: u32) -> Result<Vec<MemberRecord>, StoreError> {
+        self.inner.members(org, after, limit).await
     }
 
     async fn set_role(&self, org: Uuid, user: Uuid, role: MemberRole) -> Result<MemberChange, StoreError> {

@@ -10,7 +10,7 @@ use axum::{
 use noukai_api::ErrorCode;
 
 use super::error::ApiError;
-use crate::app::{AppError, AttemptSelector};
+use crate::app::{AppError, AttemptSelector, Page};
 
 /// Longest that a poll waits.
 const MAX_WAIT: f64 = 60.0;
@@ -82,6 +82,12 @@ impl Args {
     /// `limit`: a whole number. How large it may be, the use case says.
     pub fn limit(&self) -> Result<Option<u32>, AppError> {
         self.number("limit")
+    }
+
+    /// `limit` and `cursor`: which page of a list.
+    pub fn page(&self) -> Result<Page, AppError> {
+        let cursor = self.text("cursor").filter(|text| !text.is_empty()).map(str::to_owned);
+        Ok(Page { limit: self.limit()?, cursor })
     }
 }
 

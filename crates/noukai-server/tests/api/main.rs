@@ -23,6 +23,7 @@ mod meta;
 mod oauth;
 mod overload;
 mod own_keys;
+mod paging;
 mod people;
 mod races;
 mod retry;

@@ -79,8 +79,9 @@ impl Identities for PostgresStore {
         rows::one(self.find(sql::MEMBER, &[&org, &user]).await?, member)
     }
 
-    async fn members(&self, org: Uuid) -> Result<Vec<MemberRecord>, StoreError> {
-        rows::all(&self.query(sql::MEMBERS, &[&org]).await?, member)
+    async fn members(&self, org: Uuid, after: Option<&str>, limit: u32) -> Result<Vec<MemberRecord>, StoreError> {
+        let after = after.unwrap_or_default();
+        rows::all(&self.query(sql::MEMBERS, &[&org, &after, &i64::from(limit)]).await?, member)
     }
 
     async fn set_role(&self, org: Uuid, user: Uuid, role: MemberRole) -> Result<MemberChange, StoreError> {

@@ -38,8 +38,15 @@ impl Keys for PostgresStore {
         rows::one(self.find(sql::BY_ID, &[&key_id]).await?, key)
     }
 
-    async fn keys(&self, project: ProjectId) -> Result<Vec<KeyRecord>, StoreError> {
-        rows::all(&self.query(sql::ALL, &[&project.0]).await?, key)
+    async fn keys(
+        &self,
+        project: ProjectId,
+        before: Option<(OffsetDateTime, String)>,
+        limit: u32,
+    ) -> Result<Vec<KeyRecord>, StoreError> {
+        let (at, id) = before.unzip();
+        let (at, id) = (at.map(micros), id.unwrap_or_default());
+        rows::all(&self.query(sql::PAGE, &[&project.0, &at, &id, &i64::from(limit)]).await?, key)
     }
 
     async fn revoke_key(

@@ -23,6 +23,16 @@ impl ObjectModels for PostgresStore {
         rows::all(&self.query(sql::ALL, &[&project.0]).await?, model)
     }
 
+    async fn object_model_page(
+        &self,
+        project: ProjectId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ObjectModelRecord>, StoreError> {
+        let row: Params<'_> = &[&project.0, &after.unwrap_or_default(), &i64::from(limit)];
+        rows::all(&self.query(sql::PAGE, row).await?, model)
+    }
+
     async fn object_model_of(&self, org: Uuid, id: Uuid) -> Result<Option<ObjectModelRecord>, StoreError> {
         rows::one(self.find(sql::OF_ORGANISATION, &[&org, &id]).await?, model)
     }

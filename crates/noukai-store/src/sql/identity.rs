@@ -44,7 +44,7 @@ macro_rules! members {
 
 pub(crate) const MEMBER: &str = members!("AND m.user_id = $2");
 
-pub(crate) const MEMBERS: &str = members!("ORDER BY u.email");
+pub(crate) const MEMBERS: &str = members!("AND u.email > $2 ORDER BY u.email LIMIT $3");
 
 /// Who changes members comes one after the other, or the last two owners could remove each other.
 pub(crate) const LOCK_POSTGRES: &str = "SELECT 1 FROM organisations WHERE id = $1 FOR NO KEY UPDATE";

@@ -18,7 +18,11 @@ macro_rules! select {
 
 pub(crate) const BY_ID: &str = select!("WHERE key_id = $1");
 
-pub(crate) const ALL: &str = select!("WHERE project_id = $1 ORDER BY created_at DESC, key_id DESC");
+/// Those of a project behind a time and an id; all, where there is no time.
+pub(crate) const PAGE: &str = select!(
+    "WHERE project_id = $1 AND (CAST($2 AS BIGINT) IS NULL OR (created_at, key_id) < (CAST($2 AS BIGINT), $3)) \
+     ORDER BY created_at DESC, key_id DESC LIMIT $4"
+);
 
 pub(crate) const REVOKE: &str = "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) \
     WHERE project_id = $2 AND key_id = $3 RETURNING revoked_at";

@@ -14,6 +14,8 @@ macro_rules! select {
 
 pub(crate) const ALL: &str = select!("WHERE m.project_id = $1 ORDER BY m.name");
 
+pub(crate) const PAGE: &str = select!("WHERE m.project_id = $1 AND m.name > $2 ORDER BY m.name LIMIT $3");
+
 pub(crate) const OF_ORGANISATION: &str =
     select!("JOIN projects p ON p.id = m.project_id WHERE p.org_id = $1 AND m.id = $2");
 

@@ -73,9 +73,13 @@ impl Identities for SqliteStore {
         self.point(|db| find_member(db, org, user))
     }
 
-    async fn members(&self, org: Uuid) -> Result<Vec<MemberRecord>, StoreError> {
-        self.list(move |db| Ok(db.prepare_cached(sql::MEMBERS)?.query_map([org], member)?.collect::<Result<_, _>>()?))
-            .await
+    async fn members(&self, org: Uuid, after: Option<&str>, limit: u32) -> Result<Vec<MemberRecord>, StoreError> {
+        let after = after.unwrap_or_default().to_owned();
+        self.list(move |db| {
+            let row = params![org, after, limit];
+            Ok(db.prepare_cached(sql::MEMBERS)?.query_map(row, member)?.collect::<Result<_, _>>()?)
+        })
+        .await
     }
 
     async fn set_role(&self, org: Uuid, user: Uuid, role: MemberRole) -> Result<MemberChange, StoreError> {

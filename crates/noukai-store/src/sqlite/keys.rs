@@ -31,9 +31,18 @@ impl Keys for SqliteStore {
         self.point(|db| Ok(db.prepare_cached(sql::BY_ID)?.query_row([key_id], key).optional()?))
     }
 
-    async fn keys(&self, project: ProjectId) -> Result<Vec<KeyRecord>, StoreError> {
-        self.list(move |db| Ok(db.prepare_cached(sql::ALL)?.query_map([project.0], key)?.collect::<Result<_, _>>()?))
-            .await
+    async fn keys(
+        &self,
+        project: ProjectId,
+        before: Option<(OffsetDateTime, String)>,
+        limit: u32,
+    ) -> Result<Vec<KeyRecord>, StoreError> {
+        let (at, id) = before.unzip();
+        self.list(move |db| {
+            let row = params![project.0, at.map(Micros), id.unwrap_or_default(), limit];
+            Ok(db.prepare_cached(sql::PAGE)?.query_map(row, key)?.collect::<Result<_, _>>()?)
+        })
+        .await
     }
 
     async fn revoke_key(

@@ -24,6 +24,20 @@ impl ObjectModels for SqliteStore {
         .await
     }
 
+    async fn object_model_page(
+        &self,
+        project: ProjectId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ObjectModelRecord>, StoreError> {
+        let after = after.unwrap_or_default().to_owned();
+        self.list(move |db| {
+            let row = params![project.0, after, limit];
+            Ok(db.prepare_cached(sql::PAGE)?.query_map(row, model)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     async fn object_model_of(&self, org: Uuid, id: Uuid) -> Result<Option<ObjectModelRecord>, StoreError> {
         self.point(|db| Ok(db.prepare_cached(sql::OF_ORGANISATION)?.query_row([org, id], model).optional()?))
     }

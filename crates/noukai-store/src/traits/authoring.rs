@@ -136,6 +136,14 @@ pub trait ObjectModels: Send + Sync {
     /// All of the project's, by name.
     async fn object_models(&self, project: ProjectId) -> Result<Vec<ObjectModelRecord>, StoreError>;
 
+    /// Those of the project behind the name `after`, by name, at most `limit`.
+    async fn object_model_page(
+        &self,
+        project: ProjectId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ObjectModelRecord>, StoreError>;
+
     /// One of any project of the organisation; the caller's reach may be less than that.
     async fn object_model_of(&self, org: Uuid, id: Uuid) -> Result<Option<ObjectModelRecord>, StoreError>;
 

@@ -44,8 +44,8 @@ pub trait Identities: Send + Sync {
     /// One member.
     async fn member(&self, org: Uuid, user: Uuid) -> Result<Option<MemberRecord>, StoreError>;
 
-    /// All members, in order of their email addresses.
-    async fn members(&self, org: Uuid) -> Result<Vec<MemberRecord>, StoreError>;
+    /// Members behind the email address `after`, in order of their addresses, at most `limit`.
+    async fn members(&self, org: Uuid, after: Option<&str>, limit: u32) -> Result<Vec<MemberRecord>, StoreError>;
 
     /// Sets a member's role; takes the last owner's from nobody.
     async fn set_role(&self, org: Uuid, user: Uuid, role: MemberRole) -> Result<MemberChange, StoreError>;

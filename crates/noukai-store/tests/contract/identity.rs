@@ -106,9 +106,24 @@ pub async fn an_organisation_keeps_an_owner(store: Shared) {
     })
     .await;
     assert_eq!(left.iter().filter(|change| **change == MemberChange::Done).count(), 1, "{left:?}");
-    assert_eq!(store.members(org).await.unwrap().len(), 1);
+    assert_eq!(store.members(org, None, 9).await.unwrap().len(), 1);
     assert_eq!(store.remove_member(org, Uuid::nil()).await.unwrap(), MemberChange::Missing);
     assert_eq!(store.set_role(Uuid::nil(), ann.id, MemberRole::Admin).await.unwrap(), MemberChange::Missing);
+}
+
+pub async fn members_are_paged(store: Shared) {
+    let (made, _) = installed(&store).await;
+    for name in ["dan", "bob", "cat"] {
+        joined(&store, made.org_id, &format!("{name}@acme.test"), MemberRole::Member).await;
+    }
+    let page = async |after: Option<&str>, limit| {
+        let found = store.members(made.org_id, after, limit).await.unwrap();
+        found.into_iter().map(|member| member.email).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 2).await, ["ann@acme.test", "bob@acme.test"]);
+    assert_eq!(page(Some("bob@acme.test"), 2).await, ["cat@acme.test", "dan@acme.test"]);
+    assert_eq!(page(Some("bob@b.test"), 1).await, ["cat@acme.test"], "of somebody who has left");
+    assert_eq!(page(Some("dan@acme.test"), 2).await, Vec::<String>::new());
 }
 
 pub async fn invited_once(store: Shared) {
@@ -132,7 +147,7 @@ pub async fn invited_once(store: Shared) {
     })
     .await;
     assert_eq!(accepted.iter().flatten().count(), 1);
-    let roles: Vec<_> = store.members(org).await.unwrap().into_iter().map(|member| member.role).collect();
+    let roles: Vec<_> = store.members(org, None, 9).await.unwrap().into_iter().map(|member| member.role).collect();
     assert_eq!(roles, [MemberRole::Owner, MemberRole::Admin]);
 
     assert!(store.add_invitation(&invitation(org, "ann@acme.test", MemberRole::Member, "i4"), 9, at(5)).await.unwrap());

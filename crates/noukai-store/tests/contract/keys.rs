@@ -28,7 +28,7 @@ pub async fn round_trip(store: Shared) {
     assert!(store.add_key(&second, 10, at(2)).await.unwrap());
     assert_eq!(store.key("k1").await.unwrap().as_ref(), Some(&first));
     assert_eq!(store.key("k3").await.unwrap(), None);
-    assert_eq!(store.keys(demo).await.unwrap(), [second.clone(), first]);
+    assert_eq!(store.keys(demo, None, 9).await.unwrap(), [second.clone(), first]);
     assert!(is_conflict(&store.add_key(&second, 10, at(3)).await));
     for text in HOSTILE {
         assert_eq!(store.key(text).await.unwrap(), None);
@@ -44,7 +44,7 @@ pub async fn limit_holds_in_a_race(store: Shared) {
     })
     .await;
     assert_eq!(added.iter().filter(|added| **added).count(), 10);
-    assert_eq!(store.keys(demo).await.unwrap().len(), 10);
+    assert_eq!(store.keys(demo, None, 99).await.unwrap().len(), 10);
     let other = project(&store, "other").await;
     assert!(store.add_key(&key(other, "o1"), 10, at(1)).await.unwrap());
 }
@@ -66,14 +66,32 @@ pub async fn revoked_once(store: Shared) {
     assert_eq!(store.revoke_key(demo, "k1", at(5)).await.unwrap(), Some(at(5)));
     assert_eq!(store.revoke_key(demo, "k1", at(9)).await.unwrap(), Some(at(5)));
     assert_eq!(store.key("k1").await.unwrap().unwrap().revoked_at, Some(at(5)));
-    assert_eq!(store.keys(demo).await.unwrap().len(), 1);
+    assert_eq!(store.keys(demo, None, 9).await.unwrap().len(), 1);
     assert_eq!(store.revoke_key(demo, "none", at(5)).await.unwrap(), None);
+}
+
+pub async fn paged(store: Shared) {
+    let (demo, other) = (project(&store, "demo").await, project(&store, "other").await);
+    for (id, made) in [("kb", 1), ("ka", 2), ("kd", 2), ("kc", 2), ("ke", 3)] {
+        assert!(store.add_key(&KeyRecord { created_at: at(made), ..key(demo, id) }, 10, at(1)).await.unwrap());
+    }
+    store.add_key(&key(other, "kf"), 10, at(1)).await.unwrap();
+    let page = async |before: Option<(i64, &str)>, limit| {
+        let before = before.map(|(made, id)| (at(made), id.to_owned()));
+        let found = store.keys(demo, before, limit).await.unwrap();
+        found.into_iter().map(|key| key.key_id).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 9).await, ["ke", "kd", "kc", "ka", "kb"]);
+    assert_eq!(page(None, 2).await, ["ke", "kd"]);
+    assert_eq!(page(Some((2, "kd")), 2).await, ["kc", "ka"]);
+    assert_eq!(page(Some((2, "ka")), 2).await, ["kb"]);
+    assert_eq!(page(Some((1, "kb")), 2).await, Vec::<String>::new());
 }
 
 pub async fn hidden_from_other_projects(store: Shared) {
     let (demo, other) = (project(&store, "demo").await, project(&store, "other").await);
     store.add_key(&key(demo, "k1"), 10, at(1)).await.unwrap();
-    assert_eq!(store.keys(other).await.unwrap(), []);
+    assert_eq!(store.keys(other, None, 9).await.unwrap(), []);
     assert_eq!(store.revoke_key(other, "k1", at(5)).await.unwrap(), None);
     assert_eq!(store.key("k1").await.unwrap().unwrap().revoked_at, None);
 }

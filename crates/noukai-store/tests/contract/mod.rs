@@ -36,11 +36,11 @@ macro_rules! contract_tests {
             authoring: [one_of_many_authors_is_first, one_of_many_takes_the_slug, a_slug_is_given_once,
                 the_log_is_paged_and_narrowed, undone_and_done_again_is_noted, all_of_a_life_is_logged,
                 pages_go_on_behind_a_slug, found_in_the_organisation_alone, checkpoints_are_kept_and_go];
-            models: [made_changed_deleted, drafts_follow, drafts_made_with_old_ones_are_refused,
+            models: [made_changed_deleted, paged_by_name, drafts_follow, drafts_made_with_old_ones_are_refused,
                 versions_keep_what_they_had, hidden_from_other_projects];
-            keys: [round_trip, limit_holds_in_a_race, only_active_ones_count, revoked_once,
+            keys: [round_trip, limit_holds_in_a_race, only_active_ones_count, revoked_once, paged,
                 hidden_from_other_projects];
-            identity: [set_up_once_in_a_race, setup_keeps_what_is_there, an_organisation_keeps_an_owner, invited_once,
+            identity: [set_up_once_in_a_race, setup_keeps_what_is_there, members_are_paged, an_organisation_keeps_an_owner, invited_once,
                 invitations_are_taken_back, sign_ins_last_until_they_end, attempts_are_counted,
                 what_is_over_is_forgotten];
             grants: [clients_are_bounded, a_code_is_used_once, a_code_is_over_in_time, tokens_are_found_by_their_hash,

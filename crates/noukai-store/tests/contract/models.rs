@@ -54,6 +54,23 @@ pub async fn made_changed_deleted(store: Shared) {
     assert_eq!(store.project(demo).await.unwrap().unwrap().models_revision, 3);
 }
 
+pub async fn paged_by_name(store: Shared) {
+    let (demo, other) = (project(&store, "demo").await, project(&store, "other").await);
+    for (project, name) in [(demo, "Mail"), (demo, "Invoice"), (demo, "Order"), (other, "Note")] {
+        let record = model(project, name);
+        change(&store, &record, ModelAction::Create(record.clone()), vec![]).await;
+    }
+    let page = async |after: Option<&str>, limit| {
+        let found = store.object_model_page(demo, after, limit).await.unwrap();
+        found.into_iter().map(|model| model.name).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 9).await, ["Invoice", "Mail", "Order"]);
+    assert_eq!(page(None, 2).await, ["Invoice", "Mail"]);
+    assert_eq!(page(Some("Mail"), 2).await, ["Order"]);
+    assert_eq!(page(Some("Lost"), 1).await, ["Mail"]);
+    assert_eq!(page(Some("Order"), 2).await, Vec::<String>::new());
+}
+
 pub async fn drafts_follow(store: Shared) {
     let demo = project(&store, "demo").await;
     let record = model(demo, "Invoice");

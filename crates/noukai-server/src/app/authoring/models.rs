@@ -19,25 +19,35 @@ use super::{
     drafts::{resolved, stored},
     too_busy,
 };
-use crate::app::{App, AppError, iso};
+use crate::app::{
+    App, AppError, iso,
+    page::{self, Page},
+};
 
 /// Object models in a project.
 const MODELS: usize = 500;
 
 impl App {
-    /// A project's object models, by name.
+    /// A page of a project's object models, by name.
     ///
     /// # Errors
-    /// `FORBIDDEN`, `PROJECT_NOT_FOUND`.
+    /// `FORBIDDEN`, `PROJECT_NOT_FOUND`; `VALIDATION_ERROR` for a page that is none.
     pub async fn list_object_models(
         &self,
         author: &Author,
         project: Option<&str>,
+        page: &Page,
     ) -> Result<ObjectModelList, AppError> {
         author.require(Scope::Author)?;
+        let (limit, after) = (page.limit()?, page.cursor.as_deref());
+        if after.is_some_and(|name| !is_model_name(name)) {
+            return Err(page::no_cursor());
+        }
         let project = self.project_in_reach(author, project).await?;
-        let models = self.store().object_models(project.id).await?;
-        Ok(ObjectModelList { object_models: models.into_iter().map(shown).collect::<Result<_, _>>()? })
+        let found = self.store().object_model_page(project.id, after, limit + 1).await?;
+        let (found, more) = page::cut(found, limit);
+        let next_cursor = found.last().filter(|_| more).map(|last| last.name.clone());
+        Ok(ObjectModelList { object_models: found.into_iter().map(shown).collect::<Result<_, _>>()?, next_cursor })
     }
 
     /// One of them, with the flows whose drafts name it.

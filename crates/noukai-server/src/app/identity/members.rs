@@ -1,5 +1,6 @@
 //! Members of an organisation and invitations to it. Owners manage both; administrators see them.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use noukai_api::{
     AcceptInvitation, CreatedInvitation, Done, ErrorCode, Invitation, InvitationList, Invite, Member, MemberList,
     MemberRole, Scope, SignedIn, User,
@@ -9,7 +10,12 @@ use time::Duration;
 use uuid::Uuid;
 
 use super::{Minted, email_fault, name_fault, normal_email, password_fault, refuse};
-use crate::app::{App, AppError, Caller, auth::sha256_hex, iso};
+use crate::app::{
+    App, AppError, Caller,
+    auth::sha256_hex,
+    iso,
+    page::{self, Page},
+};
 
 const PREFIX: &str = "nki_";
 /// How long an invitation can be accepted.
@@ -18,15 +24,19 @@ const VALID: Duration = Duration::days(7);
 const OPEN: u32 = 100;
 
 impl App {
-    /// The members of the caller's organisation.
+    /// A page of the members of the caller's organisation.
     ///
     /// # Errors
-    /// `ORGANIZATION_NOT_FOUND` for any but the caller's own; `FORBIDDEN` without the admin scope.
-    pub async fn members(&self, caller: &Caller, org: &str) -> Result<MemberList, AppError> {
+    /// `ORGANIZATION_NOT_FOUND` for any but the caller's own; `FORBIDDEN` without the admin scope; `VALIDATION_ERROR` for a
+    /// page that is none.
+    pub async fn members(&self, caller: &Caller, org: &str, page: &Page) -> Result<MemberList, AppError> {
         caller.check_organisation(org)?;
         caller.require(Scope::Admin)?;
-        let members = self.store().members(caller.org_id).await?;
-        Ok(MemberList { members: members.into_iter().map(member).collect() })
+        let (limit, after) = (page.limit()?, page.cursor.as_deref().map(email_of).transpose()?);
+        let found = self.store().members(caller.org_id, after.as_deref(), limit + 1).await?;
+        let (found, more) = page::cut(found, limit);
+        let next_cursor = found.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(&last.email));
+        Ok(MemberList { members: found.into_iter().map(member).collect(), next_cursor })
     }
 
     /// Sets a member's role.
@@ -140,6 +150,12 @@ impl App {
         let none = "you are a member now; the organisation has no project yet, so sign in once it has";
         projects.into_iter().next().ok_or_else(|| AppError::new(ErrorCode::Conflict, none))
     }
+}
+
+/// The address behind which a page begins: it stands in addresses of requests, so not as it is.
+fn email_of(cursor: &str) -> Result<String, AppError> {
+    let email = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    email.filter(|email| email_fault(email).is_none()).ok_or_else(page::no_cursor)
 }
 
 fn changed(change: MemberChange) -> Result<(), AppError> {

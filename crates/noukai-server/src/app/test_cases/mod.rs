@@ -6,7 +6,6 @@ mod definition;
 mod gate;
 mod judge;
 mod one;
-mod page;
 mod recorded;
 mod report;
 mod runs;
@@ -17,9 +16,12 @@ use noukai_store::{CaseChanged, TestCaseId, TestCaseRecord};
 use uuid::Uuid;
 
 use self::definition::Definition;
+pub use self::report::junit;
 pub(super) use self::scope::Tested;
-pub use self::{page::Page, report::junit};
-use super::{App, AppError, Caller, iso};
+use super::{
+    App, AppError, Caller, iso,
+    page::{self, Page},
+};
 
 /// Cases of one flow.
 const CASES: u32 = 500;

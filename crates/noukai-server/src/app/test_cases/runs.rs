@@ -13,11 +13,15 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    super::{App, AppError, Author, Caller, FlowAddress, VersionSelector, flows::Pinned, iso},
+    super::{
+        App, AppError, Author, Caller, FlowAddress, VersionSelector,
+        flows::Pinned,
+        iso,
+        page::{self, Page},
+    },
     CASES, case_not_found, json,
     judge::step_error,
     one::blank,
-    page::{self, Page},
     scope::Tested,
 };
 

@@ -37,7 +37,7 @@ pub(in crate::http) async fn list(
     args: Args,
 ) -> Result<Response, ApiError> {
     let project_id = args.text("projectId").or_else(|| args.text("project_id"));
-    reply::ok(&app.keys(&caller, project_id).await?)
+    reply::ok(&app.keys(&caller, project_id, &args.page()?).await?)
 }
 
 /// `DELETE /keys/{key_id}`.

@@ -11,6 +11,7 @@ use crate::{
         body::Json,
         error::ApiError,
         extract::{Authed, PathOf},
+        query::Args,
         reply,
     },
 };
@@ -70,8 +71,9 @@ pub(in crate::http) async fn list(
     State(app): State<App>,
     Authed(caller): Authed,
     PathOf(OrgPath { org_id }): PathOf<OrgPath>,
+    args: Args,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.members(&caller, &org_id).await?)
+    reply::ok(&app.members(&caller, &org_id, &args.page()?).await?)
 }
 
 /// `PUT /orgs/{org_id}/members/{user_id}`.

@@ -27,7 +27,8 @@ pub(in crate::http) async fn list(
     Authed(caller): Authed,
     args: Args,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.list_object_models(&Author::from(&caller), args.text("project_id")).await?)
+    let (author, project) = (Author::from(&caller), args.text("project_id"));
+    reply::ok(&app.list_object_models(&author, project, &args.page()?).await?)
 }
 
 /// `POST /object-models`.

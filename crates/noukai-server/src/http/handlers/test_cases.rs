@@ -9,7 +9,7 @@ use noukai_api::{CreateTestCase, Gate, StartTestRun, UpdateTestCase};
 use serde::Deserialize;
 
 use crate::{
-    app::{App, Page, junit},
+    app::{App, junit},
     http::{
         body::Json,
         error::ApiError,
@@ -45,7 +45,7 @@ pub(in crate::http) async fn list(
     PathOf(FlowPath { flow_id }): PathOf<FlowPath>,
     args: Args,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.test_cases(&caller, &flow_id, &page(&args)?).await?)
+    reply::ok(&app.test_cases(&caller, &flow_id, &args.page()?).await?)
 }
 
 /// `POST /flows/{flow_id}/test-cases`.
@@ -122,7 +122,7 @@ pub(in crate::http) async fn list_runs(
     PathOf(FlowPath { flow_id }): PathOf<FlowPath>,
     args: Args,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.test_runs(&caller, &flow_id, &page(&args)?).await?)
+    reply::ok(&app.test_runs(&caller, &flow_id, &args.page()?).await?)
 }
 
 /// `GET /test-runs/{test_run_id}`: with its results.
@@ -142,7 +142,7 @@ pub(in crate::http) async fn trace(
     PathOf(TestRunPath { test_run_id }): PathOf<TestRunPath>,
     args: Args,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.test_run_trace(&caller, &test_run_id, &page(&args)?).await?)
+    reply::ok(&app.test_run_trace(&caller, &test_run_id, &args.page()?).await?)
 }
 
 /// `GET /test-runs/{test_run_id}/junit`: for build servers.
@@ -174,8 +174,4 @@ pub(in crate::http) async fn set_gate(
     Json(body): Json<Gate>,
 ) -> Result<Response, ApiError> {
     reply::ok(&app.set_publish_gate(&caller, &flow_id, body).await?)
-}
-
-fn page(args: &Args) -> Result<Page, ApiError> {
-    Ok(Page { limit: args.limit()?, cursor: args.text("cursor").filter(|text| !text.is_empty()).map(str::to_owned) })
 }

@@ -60,7 +60,7 @@ pub(super) fn replies(handler: &str) -> Vec<(&'static str, Value)> {
             created["key"] = json!("nk_test_k3jd82ms_...");
             vec![("shown this once", created)]
         }
-        "keys::list" => vec![("one", json!({"keys": [key()]}))],
+        "keys::list" => vec![("page", json!({"keys": [key()], "next_cursor": "k3jd82ms"}))],
         "keys::verify" => vec![(
             "valid",
             json!({
@@ -75,7 +75,7 @@ pub(super) fn replies(handler: &str) -> Vec<(&'static str, Value)> {
         "members::sign_in" => vec![("signed in", signed_in("admin"))],
         "members::accept" => vec![("signed in", signed_in("member"))],
         "members::me" => vec![("a person", me("admin"))],
-        "members::list" => vec![("one", json!({"members": [member()]}))],
+        "members::list" => vec![("page", json!({"members": [member()], "nextCursor": "YW5uQGFjbWUuZXhhbXBsZQ"}))],
         "members::change" => vec![("changed", member())],
         "members::invite" => {
             let mut created = invitation();

@@ -151,7 +151,7 @@ fn of_others(handler: &str) -> Vec<(&'static str, Value)> {
         "models::list" => {
             let mut plain = model();
             plain.as_object_mut().map(|fields| fields.remove("used_by"));
-            vec![("one", json!({"object_models": [plain]}))]
+            vec![("page", json!({"object_models": [plain], "next_cursor": "Invoice"}))]
         }
         "models::create" | "models::get" | "models::update" => vec![("model", model())],
         "models::delete" => vec![("deleted", json!({"id": MODEL, "deleted": true}))],

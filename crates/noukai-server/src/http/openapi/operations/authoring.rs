@@ -367,9 +367,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "objectModels",
         "List a project's object models",
         "By name.",
-        &["flowsProjectId", "RequestIdHeader"],
+        &["flowsProjectId", "pageLimit", "nextCursor", "RequestIdHeader"],
         "ObjectModelList",
-        &[Forbidden, ProjectNotFound],
+        &[Forbidden, ProjectNotFound, ValidationError],
     ),
     change(
         read(

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::super::AppError;
+use super::AppError;
 
 const DEFAULT: u32 = 20;
 const MOST: u32 = 100;
@@ -35,8 +35,8 @@ impl Page {
     }
 }
 
-fn no_cursor() -> AppError {
-    AppError::invalid_field(&["query", "cursor"], "is none; send `nextCursor` of the page before as it is")
+pub(super) fn no_cursor() -> AppError {
+    AppError::invalid_field(&["query", "cursor"], "is none; send the next cursor of the page before as it is")
 }
 
 /// The page of a list that was read with one more than `limit`, and whether there is more.
