@@ -343,6 +343,8 @@ pub struct VersionInfo {
     /// Not to be used any more; it still runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<Deprecation>,
+    /// From 1; one more each time that is said or taken back.
+    pub revision: u64,
 }
 
 /// Since when, and why, a version is not to be used any more.

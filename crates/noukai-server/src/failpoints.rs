@@ -20,8 +20,8 @@ use noukai_api::CaptureMode;
 use noukai_store::{
     Authoring, Begun, BudgetRecord, Budgets, CachedReply, Cancellation, Changed, ChangedKey, CheckpointFilter,
     CheckpointRecord, Claim, ClaimedJob, DraftChange, EventRecord, FlowFilter, FlowId, FlowRecord, Flows, Idempotency,
-    IdempotencyKey, JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, Ledger, ModelChange, ModelChanged, NewFlow,
-    NewProject, Nodes, ObjectModelRecord, ObjectModels, OperationFilter, OperationRecord, OrganisationRecord,
+    IdempotencyKey, JobRecord, Jobs, KeptSince, KeyRecord, Keys, Lease, Ledger, Marked, ModelChange, ModelChanged,
+    NewFlow, NewProject, Nodes, ObjectModelRecord, ObjectModels, OperationFilter, OperationRecord, OrganisationRecord,
     ProjectId, ProjectRecord, ProjectSettings, Projects, Promoted, Promotion, PromotionRecord, ProviderKeyRecord,
     ProviderKeys, Pruned, Publication, Published, QueueRecord, Release, Removal, Removed, ReplyCache, Resumed,
     RunChange, RunFilter, RunId, RunRecord, RunWrite, Runs, Sealed, Store, StoreError, StoredReply, Ticket, Upkeep,
@@ -649,9 +649,10 @@ impl Authoring for FailingStore {
         project: ProjectId,
         flow: FlowId,
         number: u32,
+        on_revision: Option<u64>,
         deprecated: Option<(OffsetDateTime, String)>,
-    ) -> Result<Option<VersionRecord>, StoreError> {
-        self.inner.deprecate(project, flow, number, deprecated).await
+    ) -> Result<Marked, StoreError> {
+        self.inner.deprecate(project, flow, number, on_revision, deprecated).await
     }
 
     async fn set_production(&self, promotion: Promotion) -> Result<Promoted, StoreError> {

@@ -2,10 +2,9 @@
 
 use async_trait::async_trait;
 use noukai_store::{
-    CaseChanged, FlowFilter, FlowId, ProjectId, StoreError, TestCaseId, TestCaseRecord, TestCases, TestProgress,
-    TestResultRecord, TestRunId, TestRunRecord,
+    CaseChanged, FlowFilter, FlowId, GateChange, GateChanged, GateRecord, ProjectId, StoreError, TestCaseId,
+    TestCaseRecord, TestCases, TestProgress, TestResultRecord, TestRunId, TestRunRecord,
 };
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::FailingStore;
@@ -43,23 +42,22 @@ impl TestCases for FailingStore {
         self.inner.change_test_case(case).await
     }
 
-    async fn remove_test_case(&self, project: ProjectId, flow: FlowId, id: TestCaseId) -> Result<bool, StoreError> {
-        self.inner.remove_test_case(project, flow, id).await
-    }
-
-    async fn test_gate(&self, project: ProjectId, flow: FlowId) -> Result<Option<String>, StoreError> {
-        self.inner.test_gate(project, flow).await
-    }
-
-    async fn set_test_gate(
+    async fn remove_test_case(
         &self,
         project: ProjectId,
         flow: FlowId,
-        gate: &str,
-        author: &str,
-        at: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        self.inner.set_test_gate(project, flow, gate, author, at).await
+        id: TestCaseId,
+        on_revision: Option<u64>,
+    ) -> Result<CaseChanged, StoreError> {
+        self.inner.remove_test_case(project, flow, id, on_revision).await
+    }
+
+    async fn test_gate(&self, project: ProjectId, flow: FlowId) -> Result<Option<GateRecord>, StoreError> {
+        self.inner.test_gate(project, flow).await
+    }
+
+    async fn set_test_gate(&self, change: GateChange) -> Result<GateChanged, StoreError> {
+        self.inner.set_test_gate(change).await
     }
 
     async fn begin_test_run(

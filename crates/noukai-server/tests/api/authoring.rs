@@ -21,7 +21,7 @@ fn prompt(step: &str, text: &str) -> Value {
 }
 
 /// A flow of two blocks; its address below `/flows`.
-async fn made(server: &TestServer, slug: &str) -> String {
+pub async fn made(server: &TestServer, slug: &str) -> String {
     let body = json!({"document": document(slug, "first")});
     let flow = server.post("/flows", &body).send().await.ok();
     assert_eq!((&flow["revision"], &flow["latest_version"]), (&json!(1), &json!(0)));

@@ -17,6 +17,7 @@ mod fallback;
 mod foreign;
 mod foreign_routes;
 mod idempotency;
+mod if_match;
 mod limits;
 mod mcp;
 mod meta;

@@ -20,6 +20,8 @@ mod fallback;
 mod foreign;
 #[path = "../api/idempotency.rs"]
 mod idempotency;
+#[path = "../api/if_match.rs"]
+mod if_match;
 #[path = "../api/limits.rs"]
 mod limits;
 #[path = "../api/meta.rs"]

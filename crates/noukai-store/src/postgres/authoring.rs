@@ -17,9 +17,9 @@ use crate::sql::{
     flows::{BY_ID, VERSION_COLUMNS},
 };
 use crate::{
-    Authoring, Changed, CheckpointFilter, CheckpointRecord, DraftChange, FlowFilter, FlowId, FlowRecord, NewFlow,
-    NewOperation, OperationFilter, OperationRecord, ProjectId, Promoted, Promotion, PromotionRecord, Publication,
-    Published, Removal, Removed, Signature, StoreError, VersionRecord,
+    Authoring, Changed, CheckpointFilter, CheckpointRecord, DraftChange, FlowFilter, FlowId, FlowRecord, Marked,
+    NewFlow, NewOperation, OperationFilter, OperationRecord, ProjectId, Promoted, Promotion, PromotionRecord,
+    Publication, Published, Removal, Removed, Signature, StoreError, VersionRecord,
 };
 
 #[async_trait]
@@ -119,14 +119,16 @@ impl Authoring for PostgresStore {
         project: ProjectId,
         flow: FlowId,
         number: u32,
+        on_revision: Option<u64>,
         deprecated: Option<(OffsetDateTime, String)>,
-    ) -> Result<Option<VersionRecord>, StoreError> {
+    ) -> Result<Marked, StoreError> {
         self.transact(move |tx| {
             let (at, note) = deprecated.clone().map_or((None, String::new()), |(at, note)| (Some(micros(at)), note));
             Box::pin(async move {
-                let row: Params<'_> = &[&at, &note, &project.0, &flow.0, &i64::from(number)];
-                tx.execute(sql::DEPRECATE, row).await?;
-                drafts::find_version(tx, project, flow, number).await
+                let on_revision = on_revision.map(clamp);
+                let row: Params<'_> = &[&at, &note, &project.0, &flow.0, &i64::from(number), &on_revision];
+                let done = tx.execute(sql::DEPRECATE, row).await? > 0;
+                Ok(Marked::of(done, drafts::find_version(tx, project, flow, number).await?))
             })
         })
         .await

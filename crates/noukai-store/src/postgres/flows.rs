@@ -77,5 +77,6 @@ pub(super) fn version(row: &Row) -> Result<VersionRecord, Fault> {
         note: get(row, 3)?,
         by: Signature { author: get(row, 4)?, name: get(row, 5)?, at: time(row, 6)? },
         deprecated: deprecated_at.map(|at| Ok::<_, Fault>((at, get(row, 8)?))).transpose()?,
+        revision: number(row, 9)?,
     })
 }

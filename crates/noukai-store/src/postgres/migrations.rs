@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 6, name: "authoring", sql: include_str!("migrations/0006_authoring.sql") },
     Migration { number: 7, name: "usage", sql: include_str!("migrations/0007_usage.sql") },
     Migration { number: 8, name: "keys of calls", sql: include_str!("migrations/0008_keys_of_calls.sql") },
+    Migration { number: 9, name: "revisions", sql: include_str!("migrations/0009_revisions.sql") },
 ];
 
 /// The schema that this release knows.

@@ -90,7 +90,9 @@ async fn act(tx: &Tx, project: ProjectId, what: &ModelAction) -> Result<ModelCha
             let row: Params<'_> = &[description, schema, &by.author, &by.name, &at, &project.0, id, &revision];
             tx.execute(sql::UPDATE, row).await?
         }
-        ModelAction::Delete(id, _) => tx.execute(sql::REMOVE, &[&project.0, id]).await?,
+        ModelAction::Delete { id, on_revision, .. } => {
+            tx.execute(sql::REMOVE, &[&project.0, id, &on_revision.map(clamp)]).await?
+        }
     };
     Ok(if done == 0 { ModelChanged::Missing } else { ModelChanged::Done })
 }

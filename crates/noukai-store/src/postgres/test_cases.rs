@@ -1,7 +1,6 @@
 //! Test cases and test runs.
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -9,12 +8,12 @@ use super::{
     PostgresStore,
     fault::Fault,
     rows::{self, clamp, get, micros, number, time, time_if},
-    transact::Tx,
+    transact::{Params, Tx},
 };
 use crate::sql::{authoring::LOCK_FLOW_POSTGRES, test_cases as sql};
 use crate::{
-    CaseChanged, FlowFilter, FlowId, ProjectId, RunId, StoreError, TestCaseId, TestCaseRecord, TestCases, TestProgress,
-    TestResultRecord, TestRunId, TestRunRecord,
+    CaseChanged, FlowFilter, FlowId, GateChange, GateChanged, GateRecord, ProjectId, RunId, StoreError, TestCaseId,
+    TestCaseRecord, TestCases, TestProgress, TestResultRecord, TestRunId, TestRunRecord,
 };
 
 #[async_trait]
@@ -67,31 +66,34 @@ impl TestCases for PostgresStore {
         changed.await.map_err(|error| named(error, &name))
     }
 
-    async fn remove_test_case(&self, project: ProjectId, flow: FlowId, id: TestCaseId) -> Result<bool, StoreError> {
+    async fn remove_test_case(
+        &self,
+        project: ProjectId,
+        flow: FlowId,
+        id: TestCaseId,
+        on_revision: Option<u64>,
+    ) -> Result<CaseChanged, StoreError> {
         self.transact(move |tx| {
-            Box::pin(async move { Ok(tx.execute(sql::REMOVE, &[&project.0, &flow.0, &id.0]).await? > 0) })
+            Box::pin(async move {
+                let row: Params<'_> = &[&project.0, &flow.0, &id.0, &on_revision.map(clamp)];
+                match tx.execute(sql::REMOVE, row).await? {
+                    0 => not_changed(tx, &[&project.0, &flow.0, &id.0]).await,
+                    _ => Ok(CaseChanged::Done),
+                }
+            })
         })
         .await
     }
 
-    async fn test_gate(&self, project: ProjectId, flow: FlowId) -> Result<Option<String>, StoreError> {
-        rows::one(self.find(sql::GATE, &[&project.0, &flow.0]).await?, |row| get(row, 0))
+    async fn test_gate(&self, project: ProjectId, flow: FlowId) -> Result<Option<GateRecord>, StoreError> {
+        let gate = |row: &Row| Ok(GateRecord { gate: get(row, 0)?, revision: number(row, 1)? });
+        rows::one(self.find(sql::GATE, &[&project.0, &flow.0]).await?, gate)
     }
 
-    async fn set_test_gate(
-        &self,
-        project: ProjectId,
-        flow: FlowId,
-        gate: &str,
-        author: &str,
-        at: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        let texts = [gate, author].map(str::to_owned);
+    async fn set_test_gate(&self, change: GateChange) -> Result<GateChanged, StoreError> {
         self.transact(move |tx| {
-            let [gate, author] = texts.clone();
-            Box::pin(async move {
-                tx.execute(sql::SET_GATE, &[&flow.0, &project.0, &gate, &micros(at), &author]).await.map(drop)
-            })
+            let change = change.clone();
+            Box::pin(async move { set_gate(tx, &change).await })
         })
         .await
     }
@@ -202,11 +204,26 @@ async fn change(tx: &Tx, case: &TestCaseRecord) -> Result<CaseChanged, Fault> {
         )
         .await?;
     if changed > 0 {
-        return Ok(CaseChanged::Stored);
+        return Ok(CaseChanged::Done);
     }
-    let found = tx.find(sql::REVISION, &[&project, &flow, &id]).await?;
+    not_changed(tx, &[&project, &flow, &id]).await
+}
+
+/// Why nothing was done to a case: its project, flow and id.
+async fn not_changed(tx: &Tx, scope: Params<'_>) -> Result<CaseChanged, Fault> {
+    let found = tx.find(sql::REVISION, scope).await?;
     let revision = found.as_ref().map(|row| number(row, 0)).transpose()?;
     Ok(revision.map_or(CaseChanged::Missing, CaseChanged::Stale))
+}
+
+async fn set_gate(tx: &Tx, change: &GateChange) -> Result<GateChanged, Fault> {
+    let GateChange { project_id, flow_id, gate, on_revision, by, at } = change;
+    let row: Params<'_> = &[&flow_id.0, &project_id.0, gate, &micros(*at), by, &on_revision.map(clamp)];
+    if let Some(set) = tx.find(sql::SET_GATE, row).await? {
+        return Ok(GateChanged::Done(number(&set, 0)?));
+    }
+    let found = tx.find(sql::GATE, &[&project_id.0, &flow_id.0]).await?;
+    Ok(GateChanged::Stale(found.as_ref().map_or(Ok(0), |row| number(row, 1))?))
 }
 
 async fn begin(tx: &Tx, run: &TestRunRecord, results: &[TestResultRecord]) -> Result<(), Fault> {

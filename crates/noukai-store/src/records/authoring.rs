@@ -314,6 +314,28 @@ pub struct CheckpointRecord {
     pub by: Signature,
 }
 
+/// What became of marking a version as no longer to be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Marked {
+    /// Stored; the version as it is then.
+    Done(VersionRecord),
+    /// The version has this revision by now; nothing was stored.
+    Stale(u64),
+    /// The flow has no such version.
+    Missing,
+}
+
+impl Marked {
+    /// Of the version as it is found afterwards.
+    pub(crate) fn of(done: bool, found: Option<VersionRecord>) -> Self {
+        match found {
+            Some(version) if done => Self::Done(version),
+            Some(version) => Self::Stale(version.revision),
+            None => Self::Missing,
+        }
+    }
+}
+
 /// What a list of checkpoints is narrowed to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckpointFilter {
@@ -369,7 +391,14 @@ pub enum ModelAction {
     /// Replace it, which has the revision before.
     Update(ObjectModelRecord),
     /// Delete it.
-    Delete(Uuid, Signature),
+    Delete {
+        /// Which.
+        id: Uuid,
+        /// Only where it has this revision.
+        on_revision: Option<u64>,
+        /// Who and when.
+        by: Signature,
+    },
 }
 
 impl ModelChange {
@@ -377,7 +406,7 @@ impl ModelChange {
     pub(crate) const fn by(&self) -> &Signature {
         match &self.what {
             ModelAction::Create(record) | ModelAction::Update(record) => &record.by,
-            ModelAction::Delete(_, by) => by,
+            ModelAction::Delete { by, .. } => by,
         }
     }
 }

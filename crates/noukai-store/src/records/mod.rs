@@ -110,6 +110,8 @@ pub struct VersionRecord {
     pub by: Signature,
     /// Not to be used any more: since when, and why.
     pub deprecated: Option<(OffsetDateTime, String)>,
+    /// From 1; one more each time it is marked as no longer to be used, or that is taken back.
+    pub revision: u64,
 }
 
 /// An API key. Only a hash of the secret is stored.

@@ -57,12 +57,47 @@ pub struct TestCaseRecord {
 /// What became of a change of a test case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaseChanged {
-    /// It is stored, with the next revision.
-    Stored,
+    /// It is stored, with the next revision, or deleted.
+    Done,
     /// It has this revision by now; nothing was changed.
     Stale(u64),
     /// There is none.
     Missing,
+}
+
+/// What a flow's versions must pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateRecord {
+    /// JSON, the caller's own.
+    pub gate: String,
+    /// From 1; one more each time it is set.
+    pub revision: u64,
+}
+
+/// A gate to be set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateChange {
+    /// The tenant.
+    pub project_id: ProjectId,
+    /// The flow.
+    pub flow_id: FlowId,
+    /// JSON, the caller's own.
+    pub gate: String,
+    /// Only where the one there is has this revision; 0: where none was ever set.
+    pub on_revision: Option<u64>,
+    /// Who sets it.
+    pub by: String,
+    /// When.
+    pub at: OffsetDateTime,
+}
+
+/// What became of setting a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateChanged {
+    /// Stored, with this revision.
+    Done(u64),
+    /// It has this revision by now, 0 where there is none; nothing was stored.
+    Stale(u64),
 }
 
 /// Test cases of a flow that are run together.

@@ -109,8 +109,9 @@ pub(crate) const VERSIONS: &str = concat!(
     " FROM versions v WHERE v.project_id = $1 AND v.flow_id = $2 AND v.number < $3 ORDER BY v.number DESC LIMIT $4"
 );
 
-pub(crate) const DEPRECATE: &str = "UPDATE versions SET deprecated_at = $1, deprecation = $2 \
-    WHERE project_id = $3 AND flow_id = $4 AND number = $5";
+pub(crate) const DEPRECATE: &str = "UPDATE versions SET deprecated_at = $1, deprecation = $2, \
+    revision = revision + 1 WHERE project_id = $3 AND flow_id = $4 AND number = $5 \
+    AND (CAST($6 AS BIGINT) IS NULL OR revision = CAST($6 AS BIGINT))";
 
 pub(crate) const SET_PRODUCTION: &str = "UPDATE flows SET production_version = $1 \
     WHERE project_id = $2 AND id = $3 AND removed_at IS NULL";

@@ -38,13 +38,14 @@ pub(crate) const KEEP_DOCUMENT: &str = "UPDATE documents SET kept = 1 WHERE proj
 /// The columns that make a version's record, of `versions v`.
 macro_rules! version_columns {
     () => {
-        "v.number, v.hash, v.source_hash, v.note, v.author, v.author_name, v.created_at, v.deprecated_at, v.deprecation"
+        "v.number, v.hash, v.source_hash, v.note, v.author, v.author_name, v.created_at, v.deprecated_at, v.deprecation, \
+         v.revision"
     };
 }
 pub(crate) use version_columns;
 
 /// How many columns those are.
-pub(crate) const VERSION_COLUMNS: usize = 9;
+pub(crate) const VERSION_COLUMNS: usize = 10;
 
 pub(crate) const VERSION: &str = concat!(
     "SELECT ",

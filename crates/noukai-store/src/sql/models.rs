@@ -28,7 +28,8 @@ pub(crate) const ADD: &str = "INSERT INTO object_models (id, project_id, name, d
 pub(crate) const UPDATE: &str = "UPDATE object_models SET description = $1, schema = $2, revision = revision + 1, \
     author = $3, author_name = $4, updated_at = $5 WHERE project_id = $6 AND id = $7 AND revision = $8";
 
-pub(crate) const REMOVE: &str = "DELETE FROM object_models WHERE project_id = $1 AND id = $2";
+pub(crate) const REMOVE: &str = "DELETE FROM object_models WHERE project_id = $1 AND id = $2 \
+    AND (CAST($3 AS BIGINT) IS NULL OR revision = CAST($3 AS BIGINT))";
 
 pub(crate) const REVISION: &str = "SELECT models_revision FROM projects WHERE id = $1";
 

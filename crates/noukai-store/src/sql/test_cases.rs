@@ -33,13 +33,19 @@ pub(crate) const CHANGE: &str = "UPDATE test_cases SET name = $1, definition = $
 
 pub(crate) const REVISION: &str = "SELECT revision FROM test_cases WHERE project_id = $1 AND flow_id = $2 AND id = $3";
 
-pub(crate) const REMOVE: &str = "DELETE FROM test_cases WHERE project_id = $1 AND flow_id = $2 AND id = $3";
+pub(crate) const REMOVE: &str = "DELETE FROM test_cases WHERE project_id = $1 AND flow_id = $2 AND id = $3 \
+    AND (CAST($4 AS BIGINT) IS NULL OR revision = CAST($4 AS BIGINT))";
 
-pub(crate) const GATE: &str = "SELECT gate FROM test_gates WHERE project_id = $1 AND flow_id = $2";
+pub(crate) const GATE: &str = "SELECT gate, revision FROM test_gates WHERE project_id = $1 AND flow_id = $2";
 
-pub(crate) const SET_GATE: &str = "INSERT INTO test_gates (flow_id, project_id, gate, updated_at, updated_by) \
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (flow_id) DO UPDATE SET gate = excluded.gate, \
-    updated_at = excluded.updated_at, updated_by = excluded.updated_by WHERE test_gates.project_id = excluded.project_id";
+/// $6: the revision that it must have, 0 where there must be none. Nothing is changed and given back where it is another.
+pub(crate) const SET_GATE: &str = "INSERT INTO test_gates (flow_id, project_id, gate, updated_at, updated_by, revision) \
+    SELECT $1, $2, $3, $4, $5, 1 WHERE CAST($6 AS BIGINT) IS NULL OR CAST($6 AS BIGINT) = 0 \
+    OR EXISTS (SELECT 1 FROM test_gates g WHERE g.flow_id = $1) \
+    ON CONFLICT (flow_id) DO UPDATE SET gate = excluded.gate, updated_at = excluded.updated_at, \
+    updated_by = excluded.updated_by, revision = test_gates.revision + 1 \
+    WHERE test_gates.project_id = excluded.project_id \
+    AND (CAST($6 AS BIGINT) IS NULL OR test_gates.revision = CAST($6 AS BIGINT)) RETURNING revision";
 
 pub(crate) const BEGIN: &str = "INSERT INTO test_runs (id, project_id, flow_id, flow_slug, version, hash, status, total, \
     passed, failed, started_at, completed_at, alive_until, created_by) \

@@ -15,9 +15,9 @@ use crate::sql::{
     flows::VERSION_COLUMNS,
 };
 use crate::{
-    Authoring, Changed, CheckpointFilter, CheckpointRecord, DraftChange, FlowFilter, FlowId, FlowRecord, NewFlow,
-    NewOperation, OperationFilter, OperationRecord, ProjectId, Promoted, Promotion, PromotionRecord, Publication,
-    Published, Removal, Removed, Signature, StoreError, VersionRecord,
+    Authoring, Changed, CheckpointFilter, CheckpointRecord, DraftChange, FlowFilter, FlowId, FlowRecord, Marked,
+    NewFlow, NewOperation, OperationFilter, OperationRecord, ProjectId, Promoted, Promotion, PromotionRecord,
+    Publication, Published, Removal, Removed, Signature, StoreError, VersionRecord,
 };
 
 #[async_trait]
@@ -135,13 +135,14 @@ impl Authoring for SqliteStore {
         project: ProjectId,
         flow: FlowId,
         number: u32,
+        on_revision: Option<u64>,
         deprecated: Option<(OffsetDateTime, String)>,
-    ) -> Result<Option<VersionRecord>, StoreError> {
+    ) -> Result<Marked, StoreError> {
         self.write(move |db, _| {
             let (at, note) = deprecated.clone().map_or((None, String::new()), |(at, note)| (Some(at), note));
-            let row = params![at.map(Micros), note, project.0, flow.0, number];
-            db.prepare_cached(sql::DEPRECATE)?.execute(row)?;
-            find_version(db, project, flow, number)
+            let row = params![at.map(Micros), note, project.0, flow.0, number, on_revision.map(clamp)];
+            let done = db.prepare_cached(sql::DEPRECATE)?.execute(row)? > 0;
+            Ok(Marked::of(done, find_version(db, project, flow, number)?))
         })
         .await
     }

@@ -89,5 +89,6 @@ pub(super) fn version(row: &Row<'_>) -> rusqlite::Result<VersionRecord> {
         note: row.get(3)?,
         by: Signature { author: row.get(4)?, name: row.get(5)?, at: rows::time(row, 6)? },
         deprecated: deprecated_at.map(|at| Ok::<_, rusqlite::Error>((at, row.get(8)?))).transpose()?,
+        revision: rows::count(row, 9)?,
     })
 }

@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 9, name: "usage", sql: include_str!("migrations/0009_usage.sql") },
     Migration { number: 10, name: "keys of calls", sql: include_str!("migrations/0010_keys_of_calls.sql") },
     Migration { number: 11, name: "packs", sql: include_str!("migrations/0011_packs.sql") },
+    Migration { number: 12, name: "revisions", sql: include_str!("migrations/0012_revisions.sql") },
 ];
 
 /// The schema that this release knows.

@@ -101,7 +101,9 @@ fn act(db: &Connection, project: ProjectId, what: &ModelAction) -> Result<ModelC
             let row = params![new.description, new.schema, by.author, by.name, at, project.0, new.id, revision];
             db.prepare_cached(sql::UPDATE)?.execute(row)?
         }
-        ModelAction::Delete(id, _) => db.prepare_cached(sql::REMOVE)?.execute([project.0, *id])?,
+        ModelAction::Delete { id, on_revision, .. } => {
+            db.prepare_cached(sql::REMOVE)?.execute(params![project.0, id, on_revision.map(clamp)])?
+        }
     };
     Ok(if done == 0 { ModelChanged::Missing } else { ModelChanged::Done })
 }

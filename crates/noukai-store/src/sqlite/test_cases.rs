@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
@@ -11,8 +10,8 @@ use super::{
 };
 use crate::sql::test_cases as sql;
 use crate::{
-    CaseChanged, FlowFilter, FlowId, ProjectId, RunId, StoreError, TestCaseId, TestCaseRecord, TestCases, TestProgress,
-    TestResultRecord, TestRunId, TestRunRecord,
+    CaseChanged, FlowFilter, FlowId, GateChange, GateChanged, GateRecord, ProjectId, RunId, StoreError, TestCaseId,
+    TestCaseRecord, TestCases, TestProgress, TestResultRecord, TestRunId, TestRunRecord,
 };
 
 #[async_trait]
@@ -56,28 +55,37 @@ impl TestCases for SqliteStore {
         self.write(move |db, _| change(db, &case)).await
     }
 
-    async fn remove_test_case(&self, project: ProjectId, flow: FlowId, id: TestCaseId) -> Result<bool, StoreError> {
-        self.write(move |db, _| Ok(db.prepare_cached(sql::REMOVE)?.execute([project.0, flow.0, id.0])? > 0)).await
-    }
-
-    async fn test_gate(&self, project: ProjectId, flow: FlowId) -> Result<Option<String>, StoreError> {
-        self.point(|db| {
-            Ok(db.prepare_cached(sql::GATE)?.query_row([project.0, flow.0], |row| row.get(0)).optional()?)
-        })
-    }
-
-    async fn set_test_gate(
+    async fn remove_test_case(
         &self,
         project: ProjectId,
         flow: FlowId,
-        gate: &str,
-        author: &str,
-        at: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        let (gate, author) = (gate.to_owned(), author.to_owned());
+        id: TestCaseId,
+        on_revision: Option<u64>,
+    ) -> Result<CaseChanged, StoreError> {
         self.write(move |db, _| {
-            db.prepare_cached(sql::SET_GATE)?.execute(params![flow.0, project.0, gate, Micros(at), author])?;
-            Ok(())
+            let scope = [project.0, flow.0, id.0];
+            let row = params![project.0, flow.0, id.0, on_revision.map(rows::clamp)];
+            match db.prepare_cached(sql::REMOVE)?.execute(row)? {
+                0 => not_changed(db, scope),
+                _ => Ok(CaseChanged::Done),
+            }
+        })
+        .await
+    }
+
+    async fn test_gate(&self, project: ProjectId, flow: FlowId) -> Result<Option<GateRecord>, StoreError> {
+        self.point(|db| find_gate(db, project, flow))
+    }
+
+    async fn set_test_gate(&self, change: GateChange) -> Result<GateChanged, StoreError> {
+        self.write(move |db, _| {
+            let GateChange { project_id, flow_id, gate, on_revision, by, at } = &change;
+            let row = params![flow_id.0, project_id.0, gate, Micros(*at), by, on_revision.map(rows::clamp)];
+            let set = db.prepare_cached(sql::SET_GATE)?.query_row(row, |row| rows::count(row, 0)).optional()?;
+            Ok(match set {
+                Some(revision) => GateChanged::Done(revision),
+                None => GateChanged::Stale(find_gate(db, *project_id, *flow_id)?.map_or(0, |gate| gate.revision)),
+            })
         })
         .await
     }
@@ -197,11 +205,20 @@ fn change(db: &Connection, case: &TestCaseRecord) -> Result<CaseChanged, StoreEr
         rows::clamp(case.revision),
     ];
     if db.prepare_cached(sql::CHANGE)?.execute(row).map_err(|error| named(error, &case.name))? > 0 {
-        return Ok(CaseChanged::Stored);
+        return Ok(CaseChanged::Done);
     }
-    let scope = [case.project_id.0, case.flow_id.0, case.id.0];
+    not_changed(db, [case.project_id.0, case.flow_id.0, case.id.0])
+}
+
+/// Why nothing was done to a case: its project, flow and id.
+fn not_changed(db: &Connection, scope: [Uuid; 3]) -> Result<CaseChanged, StoreError> {
     let revision = db.prepare_cached(sql::REVISION)?.query_row(scope, |row| rows::count(row, 0)).optional()?;
     Ok(revision.map_or(CaseChanged::Missing, CaseChanged::Stale))
+}
+
+fn find_gate(db: &Connection, project: ProjectId, flow: FlowId) -> Result<Option<GateRecord>, StoreError> {
+    let gate = |row: &Row<'_>| Ok(GateRecord { gate: row.get(0)?, revision: rows::count(row, 1)? });
+    Ok(db.prepare_cached(sql::GATE)?.query_row([project.0, flow.0], gate).optional()?)
 }
 
 fn begin(db: &Connection, run: &TestRunRecord, results: &[TestResultRecord]) -> Result<(), StoreError> {

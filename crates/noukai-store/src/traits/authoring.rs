@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    Changed, CheckpointFilter, CheckpointRecord, DraftChange, FlowFilter, FlowId, FlowRecord, ModelChange,
+    Changed, CheckpointFilter, CheckpointRecord, DraftChange, FlowFilter, FlowId, FlowRecord, Marked, ModelChange,
     ModelChanged, NewFlow, ObjectModelRecord, OperationFilter, OperationRecord, ProjectId, Promoted, Promotion,
     PromotionRecord, Publication, Published, Removal, Removed, StoreError, VersionRecord,
 };
@@ -80,14 +80,16 @@ pub trait Authoring: Send + Sync {
         filter: FlowFilter,
     ) -> Result<Vec<(FlowId, VersionRecord)>, StoreError>;
 
-    /// Marks a version as no longer to be used, with a note, or takes that back; `None` where there is no such version.
+    /// Marks a version as no longer to be used, with a note, or takes that back; with `on_revision` only where the version
+    /// has that.
     async fn deprecate(
         &self,
         project: ProjectId,
         flow: FlowId,
         number: u32,
+        on_revision: Option<u64>,
         deprecated: Option<(OffsetDateTime, String)>,
-    ) -> Result<Option<VersionRecord>, StoreError>;
+    ) -> Result<Marked, StoreError>;
 
     /// Makes a version the production version.
     async fn set_production(&self, promotion: Promotion) -> Result<Promoted, StoreError>;

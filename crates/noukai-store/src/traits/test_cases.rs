@@ -1,12 +1,11 @@
 //! Test cases, test runs, and what must pass before a version is published.
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    CaseChanged, FlowFilter, FlowId, ProjectId, StoreError, TestCaseId, TestCaseRecord, TestProgress, TestResultRecord,
-    TestRunId, TestRunRecord,
+    CaseChanged, FlowFilter, FlowId, GateChange, GateChanged, GateRecord, ProjectId, StoreError, TestCaseId,
+    TestCaseRecord, TestProgress, TestResultRecord, TestRunId, TestRunRecord,
 };
 
 /// Test cases of flows, and test runs.
@@ -39,21 +38,20 @@ pub trait TestCases: Send + Sync {
     /// [`StoreError::Conflict`] where the name is taken.
     async fn change_test_case(&self, case: &TestCaseRecord) -> Result<CaseChanged, StoreError>;
 
-    /// Deletes a case; its results stay. False where there is none.
-    async fn remove_test_case(&self, project: ProjectId, flow: FlowId, id: TestCaseId) -> Result<bool, StoreError>;
-
-    /// What the flow's versions must pass, as JSON, the caller's own; `None` where nothing was ever set.
-    async fn test_gate(&self, project: ProjectId, flow: FlowId) -> Result<Option<String>, StoreError>;
-
-    /// Sets it.
-    async fn set_test_gate(
+    /// Deletes a case, with `on_revision` only where it has that; its results stay.
+    async fn remove_test_case(
         &self,
         project: ProjectId,
         flow: FlowId,
-        gate: &str,
-        author: &str,
-        at: OffsetDateTime,
-    ) -> Result<(), StoreError>;
+        id: TestCaseId,
+        on_revision: Option<u64>,
+    ) -> Result<CaseChanged, StoreError>;
+
+    /// What the flow's versions must pass; `None` where nothing was ever set.
+    async fn test_gate(&self, project: ProjectId, flow: FlowId) -> Result<Option<GateRecord>, StoreError>;
+
+    /// Sets it.
+    async fn set_test_gate(&self, change: GateChange) -> Result<GateChanged, StoreError>;
 
     /// Stores a test run with its cases, and deletes the oldest test runs of the flow past the newest `keep`.
     async fn begin_test_run(

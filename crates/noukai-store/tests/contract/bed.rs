@@ -245,6 +245,7 @@ pub fn publication(flow: &FlowRecord) -> Publication {
         note: "note".into(),
         by: by(2),
         deprecated: None,
+        revision: 1,
     };
     let (project_id, flow_id, operation) = (flow.project_id, flow.id, operation("publish_version", &[]));
     Publication { project_id, flow_id, version, operation }

@@ -151,11 +151,19 @@ pub async fn deprecated_and_back(store: Shared) {
     let flow = draft(&store, demo, "triage", "h1").await;
     publish(&store, demo, "triage").await;
     let why = Some((at(9), "too slow".to_owned()));
-    let marked = store.deprecate(demo, flow.id, 1, why.clone()).await.unwrap().unwrap();
-    assert_eq!(marked.deprecated, why);
+    let mark = async |on, why: &Option<_>| match store.deprecate(demo, flow.id, 1, on, why.clone()).await.unwrap() {
+        Marked::Done(version) => version,
+        other => panic!("{other:?}"),
+    };
+    let marked = mark(None, &why).await;
+    assert_eq!((&marked.deprecated, marked.revision), (&why, 2));
+    assert_eq!(store.version(demo, flow.id, 1).await.unwrap(), Some(marked.clone()));
+    assert_eq!(store.deprecate(demo, flow.id, 1, Some(1), None).await.unwrap(), Marked::Stale(2));
     assert_eq!(store.version(demo, flow.id, 1).await.unwrap(), Some(marked));
-    assert_eq!(store.deprecate(demo, flow.id, 1, None).await.unwrap().unwrap().deprecated, None);
-    assert_eq!(store.deprecate(demo, flow.id, 2, None).await.unwrap(), None);
+    assert_eq!(mark(Some(2), &None).await.deprecated, None);
+    for on in [None, Some(1)] {
+        assert_eq!(store.deprecate(demo, flow.id, 2, on, None).await.unwrap(), Marked::Missing);
+    }
 }
 
 pub async fn hidden_from_other_projects(store: Shared) {
@@ -168,7 +176,7 @@ pub async fn hidden_from_other_projects(store: Shared) {
     assert!(!store.keep_document(other, "h1").await.unwrap());
     assert_eq!(store.version(other, flow.id, 1).await.unwrap(), None);
     assert_eq!(store.versions(other, flow.id, None, 9).await.unwrap(), []);
-    assert_eq!(store.deprecate(other, flow.id, 1, Some((at(3), String::new()))).await.unwrap(), None);
+    assert_eq!(store.deprecate(other, flow.id, 1, None, Some((at(3), String::new()))).await.unwrap(), Marked::Missing);
     assert_eq!(remove(&store, other, flow.id, None).await, Removed::Missing);
     let publication = Publication { project_id: other, ..publication(&flow) };
     assert_eq!(store.publish(publication).await.unwrap(), Published::Missing);

@@ -64,7 +64,7 @@ macro_rules! contract_tests {
             cache: [kept_for_its_time, hidden_from_other_projects, the_oldest_goes_past_the_bound,
                 bounds_hold_in_a_race, what_is_past_its_time_goes];
             test_cases: [cases_are_kept_in_order, names_are_taken_once, a_flow_has_a_bound, a_change_needs_the_revision,
-                a_test_run_advances_to_its_end, old_test_runs_go, a_gate_is_set_and_read, hidden_from_other_projects];
+                a_test_run_advances_to_its_end, old_test_runs_go, a_gate_is_set_and_read, a_first_gate_is_set_once_in_a_race, hidden_from_other_projects];
             provider_keys: [round_trip, hidden_from_others, limit_holds_in_a_race, use_is_noted, sealed_anew_one_by_one];
             usage: [rides_with_its_write, counted_once, grouped_and_narrowed, by_session, of_an_organisation, kept_apart,
                 paged_in_order, sums_outlive_entries, money_never_overflows, concurrent_sums_are_exact];

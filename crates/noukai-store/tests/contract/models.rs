@@ -48,7 +48,9 @@ pub async fn made_changed_deleted(store: Shared) {
     let org = store.project(demo).await.unwrap().unwrap().org_id;
     assert_eq!(store.object_model_of(org, record.id).await.unwrap(), Some(next.clone()));
     assert_eq!(store.object_model_of(Uuid::nil(), record.id).await.unwrap(), None);
-    let delete = ModelAction::Delete(record.id, by(6));
+    let delete_on = |on_revision| ModelAction::Delete { id: record.id, on_revision, by: by(6) };
+    assert_eq!(change(&store, &record, delete_on(Some(1)), vec![]).await, ModelChanged::Missing, "it is at 2");
+    let delete = delete_on(Some(2));
     assert_eq!(change(&store, &record, delete.clone(), vec![]).await, ModelChanged::Done);
     assert_eq!(change(&store, &record, delete, vec![]).await, ModelChanged::Missing);
     assert_eq!(store.project(demo).await.unwrap().unwrap().models_revision, 3);
@@ -133,7 +135,7 @@ pub async fn hidden_from_other_projects(store: Shared) {
     let theirs = ObjectModelRecord { project_id: other, ..record.clone() };
     let update = ModelAction::Update(ObjectModelRecord { revision: 2, ..record.clone() });
     assert_eq!(change(&store, &theirs, update, vec![]).await, ModelChanged::Missing);
-    let delete = ModelAction::Delete(record.id, by(2));
+    let delete = ModelAction::Delete { id: record.id, on_revision: None, by: by(2) };
     assert_eq!(change(&store, &theirs, delete, vec![]).await, ModelChanged::Missing);
     assert_eq!(store.object_models(demo).await.unwrap(), [record]);
 }

@@ -34,6 +34,11 @@ impl Bed {
         }
     }
 
+    fn gate(&self, gate: &str) -> GateChange {
+        let (project_id, flow_id) = (self.project, self.flow);
+        GateChange { project_id, flow_id, gate: gate.into(), on_revision: None, by: "ann".into(), at: at(1) }
+    }
+
     fn run(&self) -> TestRunRecord {
         TestRunRecord {
             id: TestRunId(Uuid::now_v7()),
@@ -89,8 +94,10 @@ pub async fn cases_are_kept_in_order(store: Shared) {
     assert_eq!(store.test_case(bed.project, bed.flow, cases[1].id).await.unwrap().as_ref(), Some(&cases[1]));
     let page = store.test_cases(bed.project, bed.flow, Some(cases[0].id), 1).await.unwrap();
     assert_eq!(page, [TestCaseRecord { cassette: None, ..cases[1].clone() }], "lists leave cassettes out");
-    assert!(store.remove_test_case(bed.project, bed.flow, cases[0].id).await.unwrap());
-    assert!(!store.remove_test_case(bed.project, bed.flow, cases[0].id).await.unwrap());
+    let remove = async |on| store.remove_test_case(bed.project, bed.flow, cases[0].id, on).await.unwrap();
+    assert_eq!(remove(Some(2)).await, CaseChanged::Stale(1));
+    assert_eq!(remove(Some(1)).await, CaseChanged::Done);
+    assert_eq!((remove(Some(1)).await, remove(None).await), (CaseChanged::Missing, CaseChanged::Missing));
     assert_eq!(bed.names(&store).await, ["a", "c"]);
 }
 
@@ -135,7 +142,7 @@ pub async fn a_change_needs_the_revision(store: Shared) {
         updated_by: "bob".into(),
         ..case.clone()
     };
-    assert_eq!(store.change_test_case(&changed).await.unwrap(), CaseChanged::Stored);
+    assert_eq!(store.change_test_case(&changed).await.unwrap(), CaseChanged::Done);
     let stored = store.test_case(bed.project, bed.flow, case.id).await.unwrap().unwrap();
     assert_eq!(stored, TestCaseRecord { revision: 2, ..changed.clone() });
     assert_eq!(store.change_test_case(&changed).await.unwrap(), CaseChanged::Stale(2));
@@ -189,10 +196,35 @@ pub async fn old_test_runs_go(store: Shared) {
 pub async fn a_gate_is_set_and_read(store: Shared) {
     let bed = bed(&store, "demo").await;
     assert_eq!(store.test_gate(bed.project, bed.flow).await.unwrap(), None);
-    for gate in [r#"{"all":true}"#, "{}"] {
-        store.set_test_gate(bed.project, bed.flow, gate, "ann", at(1)).await.unwrap();
-        assert_eq!(store.test_gate(bed.project, bed.flow).await.unwrap().as_deref(), Some(gate));
+    let set = async |gate: &str, on_revision| {
+        store.set_test_gate(GateChange { on_revision, ..bed.gate(gate) }).await.unwrap()
+    };
+    assert_eq!(set("{}", Some(1)).await, GateChanged::Stale(0));
+    assert_eq!(store.test_gate(bed.project, bed.flow).await.unwrap(), None);
+    for (gate, on, revision) in [(r#"{"all":true}"#, Some(0), 1), ("{}", None, 2), (r#"{"all":true}"#, Some(2), 3)] {
+        assert_eq!(set(gate, on).await, GateChanged::Done(revision));
+        let now = GateRecord { gate: gate.into(), revision };
+        assert_eq!(store.test_gate(bed.project, bed.flow).await.unwrap(), Some(now));
     }
+    for stale in [0, 2, 4] {
+        assert_eq!(set("{}", Some(stale)).await, GateChanged::Stale(3));
+    }
+    let raced = at_once(8, |_| {
+        let (store, change) = (store.clone(), GateChange { on_revision: Some(3), ..bed.gate("{}") });
+        async move { store.set_test_gate(change).await.unwrap() }
+    })
+    .await;
+    assert_eq!(raced.iter().filter(|changed| **changed == GateChanged::Done(4)).count(), 1, "{raced:?}");
+}
+
+pub async fn a_first_gate_is_set_once_in_a_race(store: Shared) {
+    let bed = bed(&store, "demo").await;
+    let raced = at_once(8, |_| {
+        let (store, change) = (store.clone(), GateChange { on_revision: Some(0), ..bed.gate("{}") });
+        async move { store.set_test_gate(change).await.unwrap() }
+    })
+    .await;
+    assert_eq!(raced.iter().filter(|changed| **changed == GateChanged::Done(1)).count(), 1, "{raced:?}");
 }
 
 pub async fn hidden_from_other_projects(store: Shared) {
@@ -200,17 +232,18 @@ pub async fn hidden_from_other_projects(store: Shared) {
     let (case, run) = (bed.case("a"), bed.run());
     store.add_test_case(&case, 10).await.unwrap();
     store.begin_test_run(&run, &[pending(0)], 10).await.unwrap();
-    store.set_test_gate(bed.project, bed.flow, "{}", "ann", at(1)).await.unwrap();
+    store.set_test_gate(bed.gate("{}")).await.unwrap();
     let project = other.project;
     assert_eq!(store.test_case(project, bed.flow, case.id).await.unwrap(), None);
     assert_eq!(store.test_case(bed.project, other.flow, case.id).await.unwrap(), None);
     assert_eq!(store.test_cases(project, bed.flow, None, 10).await.unwrap(), []);
-    assert!(!store.remove_test_case(project, bed.flow, case.id).await.unwrap());
+    assert_eq!(store.remove_test_case(project, bed.flow, case.id, None).await.unwrap(), CaseChanged::Missing);
     let theirs = TestCaseRecord { project_id: project, ..case };
     assert_eq!(store.change_test_case(&theirs).await.unwrap(), CaseChanged::Missing);
     assert_eq!(store.test_gate(project, bed.flow).await.unwrap(), None);
-    store.set_test_gate(project, bed.flow, r#"{"all":true}"#, "eve", at(2)).await.unwrap();
-    assert_eq!(store.test_gate(bed.project, bed.flow).await.unwrap().as_deref(), Some("{}"));
+    let theirs = GateChange { project_id: project, ..bed.gate(r#"{"all":true}"#) };
+    assert_eq!(store.set_test_gate(theirs).await.unwrap(), GateChanged::Stale(0));
+    assert_eq!(store.test_gate(bed.project, bed.flow).await.unwrap().unwrap().gate, "{}");
     assert_eq!(store.test_run(project, run.id).await.unwrap(), None);
     assert_eq!(store.test_run_of(Uuid::now_v7(), run.id).await.unwrap(), None);
     let org = store.project(project).await.unwrap().unwrap().org_id;

@@ -94,13 +94,22 @@ impl App {
         self.apply_operations(author, flow, on_revision, &[restore]).await
     }
 
-    /// Forgets a checkpoint.
+    /// Forgets a checkpoint; with `on_revision` only where it was saved at that revision of the draft, which never changes.
     ///
     /// # Errors
-    /// As [`App::checkpoint`].
-    pub async fn delete_checkpoint(&self, author: &Author, flow: &str, id: &str) -> Result<Deleted, AppError> {
+    /// As [`App::checkpoint`]; `CONFLICT` with the revision it was saved at.
+    pub async fn delete_checkpoint(
+        &self,
+        author: &Author,
+        flow: &str,
+        id: &str,
+        on_revision: Option<u64>,
+    ) -> Result<Deleted, AppError> {
         author.require(Scope::Author)?;
         let (record, checkpoint) = self.checkpoint_of(author, flow, id).await?;
+        if on_revision.is_some_and(|revision| revision != checkpoint.revision) {
+            return Err(other_checkpoint(checkpoint.revision));
+        }
         if !self.store().remove_checkpoint(record.project_id, record.id, checkpoint.id).await? {
             return Err(not_found());
         }
@@ -141,6 +150,15 @@ fn no_step(step_id: &str) -> AppError {
         ErrorCode::StepNotFound,
         format!("the draft has no step `{shown}`; `GET /flows/{{flow_id}}` shows them"),
     )
+}
+
+/// Somebody means another one.
+fn other_checkpoint(revision: u64) -> AppError {
+    let message = format!(
+        "the checkpoint was saved at revision {revision} of the draft; see whether it is the one that is meant, and send \
+         the request again with its `ETag`"
+    );
+    AppError::new(ErrorCode::Conflict, message).at_revision(revision)
 }
 
 fn not_found() -> AppError {

@@ -133,11 +133,20 @@ impl App {
     /// Deletes one. Drafts that name it have a problem from then on; versions keep what they were published with.
     ///
     /// # Errors
-    /// `FORBIDDEN` without the author scope; `OBJECT_MODEL_NOT_FOUND`; `CONFLICT` where drafts name it and `force` is not
-    /// said.
-    pub async fn delete_object_model(&self, author: &Author, id: &str, force: bool) -> Result<Deleted, AppError> {
+    /// `FORBIDDEN` without the author scope; `OBJECT_MODEL_NOT_FOUND`; `CONFLICT` with the current revision, and where
+    /// drafts name it and `force` is not said.
+    pub async fn delete_object_model(
+        &self,
+        author: &Author,
+        id: &str,
+        on_revision: Option<u64>,
+        force: bool,
+    ) -> Result<Deleted, AppError> {
         author.require(Scope::Author)?;
         let record = self.model_in_reach(author, id).await?;
+        if on_revision.is_some_and(|revision| revision != record.revision) {
+            return Err(stale_model(record.revision));
+        }
         let users = self.store().flows_with_model(record.project_id, &record.name).await?;
         if !users.is_empty() && !force {
             let slugs: Vec<&str> = users.iter().map(|(flow, _)| flow.slug.as_str()).take(20).collect();
@@ -149,7 +158,7 @@ impl App {
             return Err(AppError::new(ErrorCode::Conflict, message));
         }
         let by = author.signature(self.now());
-        self.change_model(&ModelAction::Delete(record.id, by), &record).await?;
+        self.change_model(&ModelAction::Delete { id: record.id, on_revision, by }, &record).await?;
         Ok(Deleted { id: record.id.to_string(), deleted: true })
     }
 

@@ -6,7 +6,7 @@ use noukai_api::{
     DeprecateVersion, Deprecation, ErrorCode, Gate, PublishVersion, Scope, VersionDiff, VersionDocument, VersionInfo,
     VersionList,
 };
-use noukai_store::{FlowRecord, Publication, Published, VersionRecord};
+use noukai_store::{FlowRecord, Marked, Publication, Published, VersionRecord};
 use serde_json::{Value, json};
 
 use super::{
@@ -60,6 +60,7 @@ impl App {
                 note: request.note.clone(),
                 by: author.signature(self.now()),
                 deprecated: None,
+                revision: 1,
             };
             let operation = log::event(&operation, summary);
             let publication = Publication { project_id: record.project_id, flow_id: record.id, version, operation };
@@ -178,21 +179,25 @@ impl App {
     /// Marks a version as not to be used any more, or takes that back. It still runs.
     ///
     /// # Errors
-    /// `FORBIDDEN` without the author scope; `FLOW_NOT_FOUND`; `VERSION_NOT_FOUND`; `VALIDATION_ERROR`.
+    /// `FORBIDDEN` without the author scope; `FLOW_NOT_FOUND`; `VERSION_NOT_FOUND`; `VALIDATION_ERROR`; `CONFLICT` with the
+    /// version's current revision.
     pub async fn deprecate_version(
         &self,
         author: &Author,
         flow: &str,
         number: u32,
+        on_revision: Option<u64>,
         request: DeprecateVersion,
     ) -> Result<VersionInfo, AppError> {
         author.require(Scope::Author)?;
         bounded("note", &request.note, TEXT_CHARS)?;
         let record = self.flow_in_reach(author, flow).await?;
         let deprecated = request.deprecated.then(|| (self.now(), request.note));
-        let version = self.store().deprecate(record.project_id, record.id, number, deprecated).await?;
-        let version = version.ok_or_else(|| version_not_found(&record, number))?;
-        Ok(info(&record, &version))
+        match self.store().deprecate(record.project_id, record.id, number, on_revision, deprecated).await? {
+            Marked::Done(version) => Ok(info(&record, &version)),
+            Marked::Stale(now) => Err(stale_version(number, now)),
+            Marked::Missing => Err(version_not_found(&record, number)),
+        }
     }
 
     /// Publishes a flow's draft, for the operator: by its slug. The version's number.
@@ -205,6 +210,15 @@ impl App {
         let author = Author::local(project, author);
         Ok(self.publish_version(&author, &record.id.to_string(), request).await?.version)
     }
+}
+
+/// Somebody else was faster.
+fn stale_version(number: u32, now: u64) -> AppError {
+    let message = format!(
+        "version {number} was marked meanwhile and is at revision {now} now; read it, see whether the change is still \
+         wanted, and send it again with that `ETag`"
+    );
+    AppError::new(ErrorCode::Conflict, message).at_revision(now)
 }
 
 /// A version on the wire.
@@ -221,5 +235,6 @@ pub(super) fn info(flow: &FlowRecord, version: &VersionRecord) -> VersionInfo {
         created_at: iso(version.by.at),
         production: flow.production.as_ref().is_some_and(|(number, _)| *number == version.number),
         deprecated: deprecated.map(|(at, note)| Deprecation { at: iso(*at), note: note.clone() }),
+        revision: version.revision,
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use noukai_api::{ErrorCode, FieldError, Gate, TestRun, TestStatus};
+use noukai_store::{GateChange, GateChanged};
 
 use super::{
     super::{App, AppError, Caller, VersionSelector},
@@ -14,32 +15,50 @@ use super::{
 const LOOK: Duration = Duration::from_secs(30);
 
 impl App {
-    /// What the flow's versions must pass.
+    /// What the flow's versions must pass, and its revision: 0 where it was never set.
     ///
     /// # Errors
     /// `FLOW_NOT_FOUND`.
-    pub async fn publish_gate(&self, caller: &Caller, flow: &str) -> Result<Gate, AppError> {
+    pub async fn publish_gate(&self, caller: &Caller, flow: &str) -> Result<(Gate, u64), AppError> {
         let tested = self.tested(caller, flow).await?;
         self.gate_of(&tested).await
     }
 
-    /// Sets what the flow's versions must pass from now on.
+    /// Sets what the flow's versions must pass from now on; with `on_revision` only where it has that revision. Its next
+    /// one.
     ///
     /// # Errors
-    /// `FLOW_NOT_FOUND`; `TEST_CASE_NOT_FOUND` for a case that is none.
-    pub async fn set_publish_gate(&self, caller: &Caller, flow: &str, gate: Gate) -> Result<Gate, AppError> {
+    /// `FLOW_NOT_FOUND`; `TEST_CASE_NOT_FOUND` for a case that is none; `CONFLICT` with the current revision.
+    pub async fn set_publish_gate(
+        &self,
+        caller: &Caller,
+        flow: &str,
+        on_revision: Option<u64>,
+        gate: &Gate,
+    ) -> Result<u64, AppError> {
         let tested = self.tested(caller, flow).await?;
         if !gate.cases.is_empty() {
             self.chosen(&tested, Some(&gate.cases)).await?;
         }
-        let text = json(&gate)?;
-        self.store().set_test_gate(tested.project(), tested.flow.id, &text, &tested.who(), self.now()).await?;
-        Ok(gate)
+        let change = GateChange {
+            project_id: tested.project(),
+            flow_id: tested.flow.id,
+            gate: json(gate)?,
+            on_revision,
+            by: tested.who(),
+            at: self.now(),
+        };
+        match self.store().set_test_gate(change).await? {
+            GateChanged::Done(revision) => Ok(revision),
+            GateChanged::Stale(now) => Err(stale_gate(now)),
+        }
     }
 
-    async fn gate_of(&self, tested: &Tested) -> Result<Gate, AppError> {
-        let stored = self.store().test_gate(tested.project(), tested.flow.id).await?;
-        Ok(stored.map(|text| serde_json::from_str(&text)).transpose().map_err(AppError::internal)?.unwrap_or_default())
+    async fn gate_of(&self, tested: &Tested) -> Result<(Gate, u64), AppError> {
+        let Some(stored) = self.store().test_gate(tested.project(), tested.flow.id).await? else {
+            return Ok((Gate::default(), 0));
+        };
+        Ok((serde_json::from_str(&stored.gate).map_err(AppError::internal)?, stored.revision))
     }
 
     /// Runs what must pass on the flow's draft: what the flow's own gate names, and what this call asks for besides. The
@@ -48,7 +67,7 @@ impl App {
     /// # Errors
     /// `TESTS_FAILED` with the cases that did not pass; everything of [`App::start_test_run`].
     pub(crate) async fn pass_gate(&self, tested: &Tested, asked: Option<&Gate>) -> Result<Option<String>, AppError> {
-        let own = self.gate_of(tested).await?;
+        let (own, _) = self.gate_of(tested).await?;
         let gates: Vec<&Gate> = asked.into_iter().chain([&own]).filter(|gate| !gate.is_open()).collect();
         if gates.is_empty() {
             return Ok(None);
@@ -67,6 +86,15 @@ impl App {
             }
         }
     }
+}
+
+/// Somebody else was faster.
+fn stale_gate(now: u64) -> AppError {
+    let message = format!(
+        "the gate was set meanwhile and is at revision {now} now; read it, see whether the change is still wanted, and send \
+         it again with that `ETag`"
+    );
+    AppError::new(ErrorCode::Conflict, message).at_revision(now)
 }
 
 fn refusal(run: &TestRun) -> AppError {

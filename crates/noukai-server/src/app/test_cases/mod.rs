@@ -144,7 +144,7 @@ impl App {
         record.cassette = cassette.as_ref().map(json).transpose()?;
         (record.updated_at, record.updated_by) = (self.now(), tested.who());
         match self.store().change_test_case(&record).await? {
-            CaseChanged::Stored => shown(TestCaseRecord { revision: record.revision + 1, ..record }),
+            CaseChanged::Done => shown(TestCaseRecord { revision: record.revision + 1, ..record }),
             CaseChanged::Stale(now) => Err(stale(&record.name, record.revision, now)),
             CaseChanged::Missing => Err(case_not_found(case)),
         }
@@ -153,14 +153,20 @@ impl App {
     /// Deletes a test case; what came of its runs stays.
     ///
     /// # Errors
-    /// `FLOW_NOT_FOUND`, `TEST_CASE_NOT_FOUND`.
-    pub async fn delete_test_case(&self, caller: &Caller, flow: &str, case: &str) -> Result<TestCase, AppError> {
+    /// `FLOW_NOT_FOUND`, `TEST_CASE_NOT_FOUND`; `CONFLICT` where it has another revision than `on_revision`.
+    pub async fn delete_test_case(
+        &self,
+        caller: &Caller,
+        flow: &str,
+        case: &str,
+        on_revision: Option<u64>,
+    ) -> Result<TestCase, AppError> {
         let tested = self.tested(caller, flow).await?;
         let record = self.case_record(&tested, case).await?;
-        if self.store().remove_test_case(tested.project(), tested.flow.id, record.id).await? {
-            shown(TestCaseRecord { cassette: None, ..record })
-        } else {
-            Err(case_not_found(case))
+        match self.store().remove_test_case(tested.project(), tested.flow.id, record.id, on_revision).await? {
+            CaseChanged::Done => shown(TestCaseRecord { cassette: None, ..record }),
+            CaseChanged::Stale(now) => Err(stale(&record.name, on_revision.unwrap_or(record.revision), now)),
+            CaseChanged::Missing => Err(case_not_found(case)),
         }
     }
 
@@ -216,5 +222,5 @@ fn case_not_found(case: &str) -> AppError {
 fn stale(name: &str, wanted: u64, now: u64) -> AppError {
     let message =
         format!("the test case `{name}` is at revision {now}, not {wanted}; read it again and send the change on top");
-    AppError::new(ErrorCode::Conflict, message)
+    AppError::new(ErrorCode::Conflict, message).at_revision(now)
 }

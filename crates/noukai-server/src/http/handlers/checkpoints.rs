@@ -1,6 +1,10 @@
 //! Saved contents of steps.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
 use noukai_api::{CreateCheckpoint, UndoOperation};
 use serde::Deserialize;
 
@@ -12,7 +16,7 @@ use crate::{
         error::ApiError,
         extract::{Authed, PathOf},
         query::Args,
-        reply,
+        reply, revision,
     },
 };
 
@@ -53,7 +57,8 @@ pub(in crate::http) async fn get(
     Authed(caller): Authed,
     PathOf(CheckpointPath { flow_id, checkpoint_id }): PathOf<CheckpointPath>,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.checkpoint(&Author::from(&caller), &flow_id, &checkpoint_id).await?)
+    let found = app.checkpoint(&Author::from(&caller), &flow_id, &checkpoint_id).await?;
+    Ok(revision::tagged(reply::ok(&found)?, found.revision))
 }
 
 /// `DELETE /flows/{flow_id}/checkpoints/{checkpoint_id}`.
@@ -61,8 +66,10 @@ pub(in crate::http) async fn delete(
     State(app): State<App>,
     Authed(caller): Authed,
     PathOf(CheckpointPath { flow_id, checkpoint_id }): PathOf<CheckpointPath>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.delete_checkpoint(&Author::from(&caller), &flow_id, &checkpoint_id).await?)
+    let on = revision::asked(&headers, None)?;
+    reply::ok(&app.delete_checkpoint(&Author::from(&caller), &flow_id, &checkpoint_id, on).await?)
 }
 
 /// `POST /flows/{flow_id}/checkpoints/{checkpoint_id}/restore`.

@@ -1,6 +1,10 @@
 //! Object models.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
 use noukai_api::{CreateObjectModel, UpdateObjectModel};
 use serde::Deserialize;
 
@@ -69,6 +73,8 @@ pub(in crate::http) async fn delete(
     Authed(caller): Authed,
     PathOf(ModelPath { model_id }): PathOf<ModelPath>,
     args: Args,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.delete_object_model(&Author::from(&caller), &model_id, args.flag("force")?).await?)
+    let (on, force) = (revision::asked(&headers, None)?, args.flag("force")?);
+    reply::ok(&app.delete_object_model(&Author::from(&caller), &model_id, on, force).await?)
 }

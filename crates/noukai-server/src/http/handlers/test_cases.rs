@@ -86,8 +86,10 @@ pub(in crate::http) async fn remove(
     State(app): State<App>,
     Authed(caller): Authed,
     PathOf(CasePath { flow_id, case }): PathOf<CasePath>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.delete_test_case(&caller, &flow_id, &case).await?)
+    let on = revision::asked(&headers, None)?;
+    reply::ok(&app.delete_test_case(&caller, &flow_id, &case, on).await?)
 }
 
 /// `POST /flows/{flow_id}/test-cases/{case}/runs`: runs this one.
@@ -163,7 +165,8 @@ pub(in crate::http) async fn gate(
     Authed(caller): Authed,
     PathOf(FlowPath { flow_id }): PathOf<FlowPath>,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.publish_gate(&caller, &flow_id).await?)
+    let (gate, revision) = app.publish_gate(&caller, &flow_id).await?;
+    Ok(revision::tagged(reply::ok(&gate)?, revision))
 }
 
 /// `PUT /flows/{flow_id}/publish-gate`.
@@ -171,7 +174,10 @@ pub(in crate::http) async fn set_gate(
     State(app): State<App>,
     Authed(caller): Authed,
     PathOf(FlowPath { flow_id }): PathOf<FlowPath>,
-    Json(body): Json<Gate>,
+    headers: HeaderMap,
+    Json(gate): Json<Gate>,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.set_publish_gate(&caller, &flow_id, body).await?)
+    let on = revision::asked(&headers, None)?;
+    let revision = app.set_publish_gate(&caller, &flow_id, on, &gate).await?;
+    Ok(revision::tagged(reply::ok(&gate)?, revision))
 }

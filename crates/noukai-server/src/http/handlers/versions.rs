@@ -61,7 +61,8 @@ pub(in crate::http) async fn get(
     Authed(caller): Authed,
     PathOf(VersionPath { flow_id, number }): PathOf<VersionPath>,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.version(&Author::from(&caller), &flow_id, number).await?)
+    let found = app.version(&Author::from(&caller), &flow_id, number).await?;
+    Ok(revision::tagged(reply::ok(&found)?, found.version.revision))
 }
 
 /// `PATCH /flows/{flow_id}/versions/{number}`.
@@ -70,7 +71,9 @@ pub(in crate::http) async fn deprecate(
     PathOf(VersionPath { flow_id, number }): PathOf<VersionPath>,
     edit: Edit<DeprecateVersion>,
 ) -> Result<Response, ApiError> {
-    reply::ok(&app.deprecate_version(&edit.author, &flow_id, number, edit.body).await?)
+    let on = edit.revision(None)?;
+    let marked = app.deprecate_version(&edit.author, &flow_id, number, on, edit.body).await?;
+    Ok(revision::tagged(reply::ok(&marked)?, marked.revision))
 }
 
 /// `GET /flows/{flow_id}/versions/{number}/diff/{other}`.

@@ -27,12 +27,17 @@ const TAGGED: &[&str] = &[
     "flows::update",
     "flows::document",
     "flows::put_document",
+    "versions::get",
+    "versions::deprecate",
     "versions::production",
     "versions::set_production",
+    "checkpoints::get",
     "models::get",
     "models::update",
     "test_cases::get",
     "test_cases::update",
+    "test_cases::gate",
+    "test_cases::set_gate",
 ];
 
 /// The document that `GET /openapi.json` and `noukai openapi` show.

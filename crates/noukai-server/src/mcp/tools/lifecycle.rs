@@ -162,7 +162,7 @@ pub(in crate::mcp) async fn create_checkpoint(who: Who<'_>, new: NewCheckpoint) 
 }
 
 pub(in crate::mcp) async fn delete_checkpoint(who: Who<'_>, of: OfCheckpoint) -> Result<Deleted, AppError> {
-    who.app.delete_checkpoint(who.author, &of.flow_id, &of.checkpoint_id).await
+    who.app.delete_checkpoint(who.author, &of.flow_id, &of.checkpoint_id, None).await
 }
 
 pub(in crate::mcp) async fn publish_version(who: Who<'_>, new: Publication) -> Result<VersionInfo, AppError> {
@@ -192,7 +192,7 @@ pub(in crate::mcp) async fn update_object_model(who: Who<'_>, new: ChangedModel)
 }
 
 pub(in crate::mcp) async fn delete_object_model(who: Who<'_>, of: OfModel) -> Result<Deleted, AppError> {
-    who.app.delete_object_model(who.author, &of.object_model_id, of.force).await
+    who.app.delete_object_model(who.author, &of.object_model_id, None, of.force).await
 }
 
 fn values(fields: &[Field]) -> Result<Vec<Value>, AppError> {

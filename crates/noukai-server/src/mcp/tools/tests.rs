@@ -123,7 +123,7 @@ pub(in crate::mcp) async fn update_test_case(who: Who<'_>, new: ChangedCase) -> 
 }
 
 pub(in crate::mcp) async fn delete_test_case(who: Who<'_>, of: OfCase) -> Result<TestCase, AppError> {
-    who.app.delete_test_case(who.caller, &of.flow_id, &of.test_case_id).await
+    who.app.delete_test_case(who.caller, &of.flow_id, &of.test_case_id, None).await
 }
 
 pub(in crate::mcp) async fn list_test_cases(who: Who<'_>, of: Cases) -> Result<TestCaseList, AppError> {

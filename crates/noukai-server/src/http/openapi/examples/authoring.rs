@@ -218,7 +218,7 @@ fn line() -> Value {
 fn version() -> Value {
     json!({
         "version_id": format!("{FLOW}.v3"), "flow_id": FLOW, "version": 3, "hash": "9f2c41", "note": "Shorter replies",
-        "author": "k3jd82ms", "author_name": "CI", "created_at": AT, "production": false,
+        "author": "k3jd82ms", "author_name": "CI", "created_at": AT, "production": false, "revision": 1,
     })
 }
 
