@@ -1,6 +1,6 @@
 //! All budgets there are, by whom they concern. Read from the store at the start, after each change, and now and then.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use noukai_api::BudgetScope;
 use noukai_store::BudgetRecord;
@@ -40,11 +40,29 @@ pub(super) struct Book(HashMap<Target, Vec<Arc<BudgetRecord>>>);
 
 /// The book in force.
 #[derive(Default)]
-pub(super) struct CurrentBook(RwLock<Arc<Book>>);
+pub(super) struct CurrentBook {
+    book: RwLock<Arc<Book>>,
+    /// Held from before a reading begins until it counts.
+    turn: tokio::sync::Mutex<()>,
+}
 
 impl CurrentBook {
     pub fn get(&self) -> Arc<Book> {
-        self.0.read().clone()
+        self.book.read().clone()
+    }
+
+    /// Reads it anew, and hands what was read to `settle` before it counts. One reading comes after the other: one that began
+    /// before a budget was set, and is slow, would else undo the one that its setting led to.
+    async fn renew<E>(
+        &self,
+        read: impl Future<Output = Result<Vec<BudgetRecord>, E>>,
+        settle: impl FnOnce(&[Arc<BudgetRecord>]),
+    ) -> Result<(), E> {
+        let _turn = self.turn.lock().await;
+        let budgets: Vec<Arc<BudgetRecord>> = read.await?.into_iter().map(Arc::new).collect();
+        settle(&budgets);
+        *self.book.write() = Arc::new(Book::of(&budgets));
+        Ok(())
     }
 }
 
@@ -72,12 +90,12 @@ impl Book {
 impl App {
     /// Reads the budgets in force.
     pub(crate) async fn load_budgets(&self) -> Result<(), AppError> {
-        let budgets: Vec<Arc<BudgetRecord>> = self.store().budgets().await?.into_iter().map(Arc::new).collect();
         let spend = self.spend();
         let with_period = |budget: &Arc<BudgetRecord>| (budget.clone(), self.period_of(budget).number);
-        spend.meters.settle_on(&budgets.iter().map(with_period).collect::<Vec<_>>());
-        *spend.book.0.write() = Arc::new(Book::of(&budgets));
-        Ok(())
+        let settle = |budgets: &[Arc<BudgetRecord>]| {
+            spend.meters.settle_on(&budgets.iter().map(with_period).collect::<Vec<_>>());
+        };
+        Ok(spend.book.renew(self.store().budgets(), settle).await?)
     }
 
     /// Reads them again and again, until the server stops.
@@ -115,5 +133,51 @@ impl App {
         let org = found.ok_or_else(|| AppError::internal(format!("there is no project {project}")))?.org_id;
         self.spend().organisations.lock().insert(project, org);
         Ok(org)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use noukai_api::{BudgetPeriod, BudgetUnit};
+    use time::OffsetDateTime;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn budget() -> BudgetRecord {
+        BudgetRecord {
+            id: Uuid::nil(),
+            org_id: Uuid::nil(),
+            scope: BudgetScope::Organization,
+            project_id: None,
+            target: String::new(),
+            period: BudgetPeriod::Total,
+            unit: BudgetUnit::Tokens,
+            amount: 1,
+            warn_percent: 80,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            updated_at: OffsetDateTime::UNIX_EPOCH,
+            updated_by: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_reading_does_not_undo_a_later_one() {
+        let current = CurrentBook::default();
+        let (go, told) = oneshot::channel();
+        let before = async {
+            told.await.unwrap();
+            Ok::<_, AppError>(Vec::new())
+        };
+        let mut before = Box::pin(current.renew(before, |_| {}));
+        assert!(futures::poll!(&mut before).is_pending());
+        let mut after = Box::pin(current.renew(async { Ok::<_, AppError>(vec![budget()]) }, |_| {}));
+        let at_once = futures::poll!(&mut after).is_ready();
+        go.send(()).unwrap();
+        before.await.unwrap();
+        if !at_once {
+            after.await.unwrap();
+        }
+        assert!(!current.get().is_empty(), "the budget that was set is in force");
     }
 }
