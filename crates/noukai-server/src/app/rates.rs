@@ -154,7 +154,7 @@ impl App {
             Some(nodes) => {
                 let debt = (rate.whose, subject);
                 let owed = self.rates().owed.lock().remove(&debt).unwrap_or_default();
-                nodes.keep_pace(&debt.1, rate.pace(owed, takes.max(1))).await?
+                nodes.keep_pace(&debt.1, rate.pace(owed, takes)).await?
             }
             None => self.rates().keep(subject, rate.pace(0, takes)),
         };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::{
-        TestServer, flows, kinds,
+        Reply, TestServer, flows, kinds,
         model::{Manners, Model},
     },
     spend::{budget, step, tokens_a_day},
@@ -245,14 +245,15 @@ async fn runs_at_the_same_time_are_counted_by_all_together() {
     assert_eq!(again.ok()["status"], "completed");
 }
 
-/// Two servers on one model, with a flow `work` of two steps that ask it; 10 tokens for each call.
-async fn two_on(model: &Model) -> (TestServer, TestServer) {
+/// Two servers on one model, with a flow `work` of two steps that ask it.
+async fn two_on(model: &Model, change: fn(&mut noukai_server::Config)) -> (TestServer, TestServer) {
     let start = async |database: Option<noukai_server::DatabaseConfig>| {
         let providers = model.providers();
         TestServer::with(|config| {
             config.models.providers = providers;
             config.workers = usize::from(database.is_none());
             config.database = database.unwrap_or_else(|| config.database.clone());
+            change(config);
         })
         .await
     };
@@ -277,7 +278,7 @@ const WORK: &str = "/seq/acme/demo/work/execute";
 #[tokio::test]
 async fn a_budget_is_one_on_all_servers() {
     let model = Model::start(tens()).await;
-    let (one, other) = two_on(&model).await;
+    let (one, other) = two_on(&model, |_| {}).await;
     let body = json!({"message": "x"});
     budget(&one, tokens_a_day(600)).await;
     let runs = (0..100).map(|number| if number % 2 == 0 { &one } else { &other }).map(|at| at.post(WORK, &body).send());
@@ -300,7 +301,7 @@ async fn a_budget_is_one_on_all_servers() {
 #[tokio::test]
 async fn what_one_server_leaves_another_spends() {
     let model = Model::start(tens()).await;
-    let (one, other) = two_on(&model).await;
+    let (one, other) = two_on(&model, |_| {}).await;
     let body = json!({"message": "x"});
     budget(&one, tokens_a_day(100)).await;
     while other.get("/budgets").send().await.ok()["budgets"] == json!([]) {}
@@ -316,22 +317,57 @@ async fn what_one_server_leaves_another_spends() {
     assert_eq!((completed, model.account().calls), (5, 10));
 }
 
-/// Echo counts tokens too.
+/// Runs a flow with a key.
+async fn run_with(key: &str, server: &TestServer, flow: &str) -> Reply {
+    let request = server.bare(Method::POST, &format!("/seq/acme/demo/{flow}/execute"));
+    request.header("authorization", format!("Bearer {key}")).json(&json!({"message": "x"})).send().await
+}
+
+/// Each server by itself uses less than a minute's worth, both together use more: so both refuse what asks no model and uses
+/// nothing. What a key may use is for each by itself, what a project may use for all of its keys.
 #[tokio::test]
 async fn tokens_are_counted_by_all_together() {
-    let (one, other) = two(|config| config.limits.project_tokens_per_minute = Some(40)).await;
-    let long = json!({"message": "x".repeat(400)});
-    assert_eq!(one.execute("echo", long.clone()).await["status"], "completed");
-    let refused = async {
-        loop {
-            let reply = other.post("/seq/acme/demo/echo/execute", &json!({"message": "x"})).send().await;
-            if reply.status.as_u16() == 429 {
-                return reply;
+    const MOST: u32 = 1_100;
+    let model = Model::start(Manners { tokens: Some((300, 200)), ..Manners::default() }).await;
+    for of_key in [false, true] {
+        let (one, other) = two_on(
+            &model,
+            if of_key {
+                |config| config.limits.key_tokens_per_minute = Some(MOST)
+            } else {
+                |config| config.limits.project_tokens_per_minute = Some(MOST)
+            },
+        )
+        .await;
+        let free = json!({"schema": 1, "slug": "free", "input": {"message": "string"},
+            "steps": [{"id": "pass", "passthrough": {}}]});
+        one.server.app().put_flow(&one.project, &free).await.expect("a flow");
+        let keys = [one.issue_key(&one.project).await, one.issue_key(&one.project).await];
+        for server in [&one, &other] {
+            assert_eq!(run_with(&keys[0], server, "work").await.ok()["status"], "completed");
+        }
+        for server in [&one, &other] {
+            let refused = async {
+                loop {
+                    let reply = run_with(&keys[0], server, "free").await;
+                    if !reply.status.is_success() {
+                        return reply;
+                    }
+                }
+            };
+            let refused = tokio::time::timeout(Duration::from_secs(20), refused).await.expect("word of the tokens");
+            let wait = refused.header("retry-after").and_then(|wait| wait.parse::<u32>().ok());
+            assert!(wait.is_some_and(|wait| (1..=50).contains(&wait)), "{wait:?}");
+            let detail = refused.refused(429, "RATE_LIMITED");
+            assert!(detail["message"].as_str().is_some_and(|text| text.contains("tokens per minute")), "{detail}");
+            let another = run_with(&keys[1], server, "work").await;
+            if of_key {
+                assert_eq!(another.ok()["status"], "completed");
+            } else {
+                another.refused(429, "RATE_LIMITED");
             }
         }
-    };
-    let refused = tokio::time::timeout(Duration::from_secs(20), refused).await.expect("word of the tokens");
-    refused.refused(429, "RATE_LIMITED");
+    }
 }
 
 #[tokio::test]

@@ -57,9 +57,9 @@ const KEEP_PACE: &str = "WITH clock AS (SELECT (extract(epoch FROM clock_timesta
     DO UPDATE SET until = GREATEST(r.until, excluded.until - $2) + $2 \
     WHERE GREATEST(r.until, excluded.until - $2) + $2 <= excluded.until - $2 + $3 RETURNING 1";
 
-/// How far too early it is.
-const TOO_EARLY: &str = "SELECT GREATEST(until + $2::bigint - $3::bigint \
-    - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 1) FROM request_rates WHERE key_id = $1";
+/// How far too early it is; less than nothing where it is not.
+const TOO_EARLY: &str = "SELECT until + $2::bigint - $3::bigint \
+    - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM request_rates WHERE key_id = $1";
 
 /// Whether other nodes are there to be told. Until it is known, they are.
 #[derive(Default)]
@@ -131,12 +131,14 @@ impl Nodes for PostgresStore {
         if owed > 0 {
             self.find(OWE, &[&subject, &owed]).await?;
         }
-        if takes == 0 || self.find(KEEP_PACE, &[&subject, &takes, &at_once]).await?.is_some() {
+        if takes > 0 && self.find(KEEP_PACE, &[&subject, &takes, &at_once]).await?.is_some() {
             return Ok(Duration::ZERO);
         }
         let early = self.find(TOO_EARLY, &[&subject, &takes, &at_once]).await?;
-        let early: i64 = early.map_or(Ok(1), |row| get(&row, 0)).map_err(StoreError::from)?;
-        Ok(Duration::from_micros(u64::try_from(early).unwrap_or(1)))
+        let early: i64 = early.map_or(Ok(0), |row| get(&row, 0)).map_err(StoreError::from)?;
+        // What was refused waits, even where its time has come since.
+        let early = early.max(i64::from(takes > 0));
+        Ok(Duration::from_micros(u64::try_from(early).unwrap_or_default()))
     }
 
     async fn hold_credit(&self, budget: Uuid, period: i64, limit: i64, wanted: i64) -> Result<Credit, StoreError> {

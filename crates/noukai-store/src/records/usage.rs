@@ -235,7 +235,7 @@ pub struct Credit {
 pub struct Pace {
     /// What was done already takes so long.
     pub owed: Duration,
-    /// What is to be done takes so long; nothing: it is only counted.
+    /// What is to be done takes so long; nothing: it is only asked whether something may be done.
     pub takes: Duration,
     /// As much as takes so long may come at once.
     pub at_once: Duration,
