@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use mimalloc::MiMalloc;
 use noukai_api::Scope;
 use noukai_server::{Config, KeyRequest, Overrides, Server};
 use reqwest::Client;
@@ -14,6 +15,10 @@ use serde_json::{Value, json};
 
 const CALLS: usize = 2_000;
 const WARM: usize = 200;
+
+/// As in the server's binary.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// One server, one key, one flow.
 struct Bed {

@@ -5,13 +5,14 @@
 //! called and what the tests go through come from it.
 
 mod describe;
+mod direct;
 mod server;
 mod table;
 mod tools;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, routing::any_service};
+use axum::{Router, middleware::from_fn_with_state, routing::any_service};
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
@@ -35,20 +36,24 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// The MCP server, to be put behind the guard.
 pub(crate) fn routes(app: &App) -> Router<App> {
     let handler = server::Noukai::new(app.clone());
-    let config = config(app);
+    let most = body_bytes(app);
+    let plain = from_fn_with_state((handler.clone(), most), direct::answer);
+    let config = config(app).with_max_request_body_bytes(most);
     let service =
         StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(NeverSessionManager::default()), config);
-    PATHS.iter().fold(Router::new(), |router, path| router.route(path, any_service(service.clone())))
+    PATHS.iter().fold(Router::new(), |router, path| router.route(path, any_service(service.clone()))).layer(plain)
+}
+
+fn body_bytes(app: &App) -> usize {
+    usize::try_from(app.limits().body_bytes).unwrap_or(usize::MAX)
 }
 
 fn config(app: &App) -> StreamableHttpServerConfig {
     let public = app.public_url().map(with_port);
-    let body = usize::try_from(app.limits().body_bytes).unwrap_or(usize::MAX);
     StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
         .with_sse_keep_alive(Some(KEEP_ALIVE))
-        .with_max_request_body_bytes(body)
         .with_cancellation_token(app.closing().clone())
         // A page whose name was made to lead here is known by its origin. The `Host` is the operator's business: who has
         // no credential of this server gets nowhere under any name.

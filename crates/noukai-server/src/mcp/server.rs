@@ -50,6 +50,11 @@ impl Noukai {
         Ok(tools)
     }
 
+    /// The result of a call, or its refusal, for the assistant to read.
+    pub async fn answer(&self, caller: &Caller, request: CallToolRequestParams) -> CallToolResult {
+        self.call(caller, request).await.unwrap_or_else(|error| refused(&error))
+    }
+
     async fn call(&self, caller: &Caller, request: CallToolRequestParams) -> Result<CallToolResult, AppError> {
         let arguments = request.arguments.unwrap_or_default();
         let Some(tool) = self.index.get(&*request.name) else {
@@ -111,8 +116,7 @@ impl ServerHandler for Noukai {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let caller = caller(&context)?;
-        let result = self.call(&caller, request).await;
-        Ok(result.unwrap_or_else(|error| refused(&error)).into())
+        Ok(self.answer(&caller, request).await.into())
     }
 }
 

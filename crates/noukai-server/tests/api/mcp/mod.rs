@@ -254,6 +254,40 @@ async fn published_flows_are_tools_where_their_project_says_so() {
     assert_eq!(open.fails("run_echo", json!({"message": "x"})).await["code"], "NOT_FOUND", "it has no version");
 }
 
+/// A call with an origin goes through the protocol's library, one without is answered where it arrives.
+#[tokio::test]
+async fn a_call_says_the_same_both_ways() {
+    let server = TestServer::start().await;
+    let assistant = Assistant::new(&server, &server.key);
+    let world = World::built(&assistant, &server.project.id.to_string(), "triage").await;
+    let said = async |origin: Option<&str>, body: &str| {
+        let request = assistant.http.post(&assistant.url).header("accept", "application/json, text/event-stream");
+        let request = request.header("mcp-protocol-version", "2025-06-18").header("content-type", "application/json");
+        let request = origin.into_iter().fold(request, |request, origin| request.header("origin", origin));
+        let reply = request.bearer_auth(&assistant.key).body(body.to_owned()).send().await.expect("a reply");
+        let (status, kind) = (reply.status(), reply.headers().get("content-type").cloned());
+        (status, kind, reply.text().await.expect("text"))
+    };
+    let call = |id: Value, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+    let flow = json!({"flow_id": world.ids["flow_id"]});
+    let bodies = [
+        call(json!(7), json!({"name": "get_flow", "arguments": flow})).to_string(),
+        call(json!("seven"), json!({"name": "get_flow_structure", "arguments": flow})).to_string(),
+        call(json!(0), json!({"name": "get_flow"})).to_string(),
+        call(json!(1), json!({"name": "get_flow", "arguments": {"flow_id": "nope"}})).to_string(),
+        call(json!(2), json!({"name": "no_such_tool", "arguments": {}})).to_string(),
+        call(json!(3), json!({"name": 3})).to_string(),
+        call(json!(3), json!({"name": "get_flow", "arguments": flow, "_meta": {"progressToken": 1}})).to_string(),
+        call(json!(null), json!({"name": "get_flow", "arguments": flow})).to_string(),
+        "{".to_owned(),
+        String::new(),
+    ];
+    for body in bodies {
+        let (plain, whole) = (said(None, &body).await, said(Some("http://localhost:1"), &body).await);
+        assert_eq!(plain, whole, "{body}");
+    }
+}
+
 #[tokio::test]
 async fn the_door_is_guarded() {
     let server = TestServer::start().await;
