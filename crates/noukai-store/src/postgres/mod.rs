@@ -45,7 +45,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 pub use self::news::News;
-use self::{connect::Target, news::Ears, nodes::Peers, transact::Slot, writer::Writer};
+use self::{
+    connect::Target,
+    news::{Ears, Moved},
+    nodes::Peers,
+    transact::Slot,
+    writer::Writer,
+};
 use crate::{SchemaState, StoreError, hub::Hub};
 
 /// Where and how.
@@ -80,6 +86,7 @@ struct Inner {
     hub: Arc<Hub>,
     news: broadcast::Sender<News>,
     peers: Arc<Peers>,
+    moved: Arc<Moved>,
     slots: Mutex<Vec<Slot>>,
     closed: CancellationToken,
     tasks: TaskTracker,
@@ -115,7 +122,7 @@ impl PostgresStore {
         let (news, _) = broadcast::channel(news::BEHIND);
         let (writer, queue) = Writer::new(options.queue.max(1));
         let ready = CancellationToken::new();
-        let peers = Arc::new(Peers::default());
+        let (peers, moved) = (Arc::new(Peers::default()), Arc::new(Moved::default()));
         let ears = Ears { id, peers: peers.clone(), hub: hub.clone(), news: news.clone(), ready: ready.clone() };
         let store = Self(Arc::new(Inner {
             id,
@@ -125,12 +132,14 @@ impl PostgresStore {
             hub,
             news,
             peers,
+            moved: moved.clone(),
             slots: Mutex::default(),
             closed: closed.clone(),
             tasks: TaskTracker::new(),
         }));
         let weak = Arc::downgrade(&store.0);
-        store.0.tasks.spawn(news::listen(target, ears, weak.clone(), closed));
+        store.0.tasks.spawn(news::listen(target, ears, weak.clone(), closed.clone()));
+        store.0.tasks.spawn(news::tell(moved, weak.clone(), closed));
         store.0.tasks.spawn(writer::run(queue, weak));
         // Whoever registers from now on misses nothing.
         ready.cancelled().await;

@@ -1,4 +1,5 @@
-//! What nodes tell each other: written with the commit it is of, heard on a connection of its own.
+//! What nodes tell each other: written with the commit it is of (runs that moved: soon after it), heard on a connection of
+//! its own.
 //!
 //! A message is `<sender> <kind> <words>`. The database delivers it to everyone, also to the sender, who has told its
 //! own waiters already.
@@ -8,8 +9,9 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{
-    sync::broadcast,
+    sync::{Notify, broadcast},
     time::{interval, sleep, timeout},
 };
 use tokio_postgres::{AsyncMessage, Client};
@@ -22,6 +24,13 @@ use crate::{ProjectId, RunId, hub::Effects, hub::Hub};
 /// One message per element.
 pub(super) const NOTIFY: &str = "SELECT pg_notify('noukai', message) FROM unnest($1::text[]) AS message";
 const LISTEN: &str = "LISTEN noukai";
+
+/// The same of runs that moved, which nobody waits to see on the disk.
+const NOTIFY_MOVED: &str = "SELECT pg_notify('noukai', message), set_config('synchronous_commit', 'off', true) \
+     FROM unnest($1::text[]) AS message";
+
+/// How long runs that move are gathered after others were told of.
+const PACE: Duration = Duration::from_millis(5);
 
 /// Runs named in one message: the database takes no more than 8,000 bytes.
 const RUNS: usize = 200;
@@ -51,19 +60,56 @@ pub enum News {
 }
 
 impl PostgresStore {
-    /// What is to be told of a commit; nothing while no other node is there to hear it.
+    /// What is to be told with a commit; nothing while no other node is there to hear it.
     pub(super) fn told(&self, effects: &Effects, news: &[News]) -> Vec<String> {
         if self.0.peers.is_alone() {
             return Vec::new();
         }
         let sender = self.0.id.simple();
-        let mut told: Vec<String> =
-            effects.runs().chunks(RUNS).map(|runs| format!("{sender} run{}", ids(runs))).collect();
-        if effects.jobs() {
-            told.push(format!("{sender} job"));
+        let job = effects.jobs().then(|| format!("{sender} job"));
+        job.into_iter().chain(news.iter().map(|news| format!("{sender} {}", news.words()))).collect()
+    }
+
+    /// Runs that a commit moved are told of soon after it.
+    pub(super) fn tell_soon(&self, effects: &Effects) {
+        if !self.0.peers.is_alone() && !effects.runs().is_empty() {
+            self.0.moved.runs.lock().extend_from_slice(effects.runs());
+            self.0.moved.some.notify_one();
         }
-        told.extend(news.iter().map(|news| format!("{sender} {}", news.words())));
-        told
+    }
+
+    /// Tells of the runs that moved. Where it fails, other nodes look by the clock.
+    pub(super) async fn tell_moved(&self) {
+        let mut runs = std::mem::take(&mut *self.0.moved.runs.lock());
+        if runs.is_empty() {
+            return;
+        }
+        runs.sort_unstable();
+        runs.dedup();
+        let sender = self.0.id.simple();
+        let told: Vec<String> = runs.chunks(RUNS).map(|runs| format!("{sender} run{}", ids(runs))).collect();
+        if let Err(error) = self.query(NOTIFY_MOVED, &[&told]).await {
+            tracing::debug!(%error, "other nodes were not told of runs that moved");
+        }
+    }
+}
+
+/// Runs that moved and that other nodes were not told of yet.
+///
+/// The database lets transactions that tell something commit one after the other, on all nodes together, each for as long
+/// as the disk takes. So the runs of many commits are told of in a transaction that waits for no disk.
+#[derive(Default)]
+pub(super) struct Moved {
+    runs: Mutex<Vec<RunId>>,
+    some: Notify,
+}
+
+/// Tells of runs that moved, at once where none did lately, until the store closes.
+pub(super) async fn tell(moved: Arc<Moved>, inner: Weak<Inner>, closed: CancellationToken) {
+    while closed.run_until_cancelled(moved.some.notified()).await.is_some() {
+        let Some(inner) = inner.upgrade() else { return };
+        PostgresStore(inner).tell_moved().await;
+        sleep(PACE).await;
     }
 }
 

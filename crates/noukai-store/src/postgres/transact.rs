@@ -172,6 +172,7 @@ impl PostgresStore {
             Err(fault) => return Err(fault),
         }
         self.give_back(slot);
+        self.tell_soon(&tx.effects);
         self.0.hub.announce(&mut tx.effects);
         Ok(value)
     }

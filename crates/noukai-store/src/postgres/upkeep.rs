@@ -67,6 +67,7 @@ impl Upkeep for PostgresStore {
 
     async fn close(&self) {
         self.0.writer.close().await;
+        self.tell_moved().await;
         let slots: Vec<Uuid> = self.0.slots.lock().drain(..).map(|slot| slot.id()).collect();
         if let Ok(client) = self.client().await {
             // What is left of them goes in a day.
