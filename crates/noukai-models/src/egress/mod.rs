@@ -13,7 +13,13 @@ mod addresses;
 mod call;
 mod resolver;
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -28,7 +34,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use tokio::net::TcpStream;
-use tower::{BoxError, Service, timeout::Timeout, util::BoxCloneSyncService};
+use tower::{BoxError, Service, ServiceExt as _, timeout::Timeout, util::BoxCloneSyncService};
 use url::{Host, Url};
 
 pub(crate) use self::call::{Answer, Call, CallError};
@@ -41,7 +47,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// So that a burst of this many calls leaves its connections for the next one.
 const IDLE_CONNECTIONS_PER_HOST: usize = 8192;
 
-type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
+type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
 type Client = legacy::Client<Connector, Full<Bytes>>;
 
 /// Two pools of connections, one for hosts that the operator named; clones share them.
@@ -50,6 +56,24 @@ pub struct Egress {
     named: Client,
     public: Client,
     allow: Vec<AllowedHost>,
+}
+
+/// Opens connections. Cheap to clone: the client does that for each call, also where no connection is to be opened.
+#[derive(Clone)]
+struct Connector(Arc<BoxCloneSyncService<Uri, Connection, BoxError>>);
+
+impl Service<Uri> for Connector {
+    type Response = Connection;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Connection, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        Box::pin((*self.0).clone().oneshot(to))
+    }
 }
 
 /// Why no call can be made.
@@ -204,7 +228,7 @@ where
         .with_provider_and_platform_verifier(rustls::crypto::ring::default_provider())
         .map_err(|error| EgressError::Client(root_cause(&error)))?;
     let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
-    Ok(BoxCloneSyncService::new(Timeout::new(connector, CONNECT_TIMEOUT)))
+    Ok(Connector(Arc::new(BoxCloneSyncService::new(Timeout::new(connector, CONNECT_TIMEOUT)))))
 }
 
 fn parse(base_url: &str) -> Result<Url, EgressError> {

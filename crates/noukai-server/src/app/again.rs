@@ -82,7 +82,7 @@ impl App {
         }
         let events = self.history(&ran.run).await?.events;
         let kept = events.into_iter().rev().find_map(|happened| match happened.record {
-            Record::Finished { result, .. } if !result.truncated => result.value,
+            Record::Finished { result, .. } if !result.truncated => result.into_kept(),
             _ => None,
         });
         kept.ok_or_else(|| {

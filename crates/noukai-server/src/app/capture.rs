@@ -1,5 +1,7 @@
 //! What a trace keeps of contents. Nothing is stored before it has been through here.
 
+use std::sync::Arc;
+
 use noukai_api::{CaptureMode, ErrorCode, StepError};
 use noukai_engine::{Printed, json_size};
 use serde::{Deserialize, Serialize};
@@ -12,7 +14,7 @@ use super::redact::redact;
 pub(crate) struct Content {
     /// The value, where it is kept.
     #[serde(default, rename = "c", skip_serializing_if = "Option::is_none")]
-    pub value: Option<Value>,
+    pub value: Option<Arc<Value>>,
     /// Bytes of the whole value as JSON.
     #[serde(rename = "n")]
     pub bytes: u64,
@@ -27,7 +29,17 @@ pub(crate) struct Content {
 impl Content {
     /// The value, where it is kept as it was.
     pub fn whole(&self) -> Option<&Value> {
-        self.value.as_ref().filter(|_| !self.truncated && !self.masked)
+        self.value.as_deref().filter(|_| !self.truncated && !self.masked)
+    }
+
+    /// What is kept of the value.
+    pub fn kept(&self) -> Option<Value> {
+        self.value.as_deref().cloned()
+    }
+
+    /// The same, for whoever needs nothing else of it.
+    pub fn into_kept(self) -> Option<Value> {
+        self.value.map(Arc::unwrap_or_clone)
     }
 }
 
@@ -44,23 +56,23 @@ impl Capture {
     pub const WHOLE: Self = Self { mode: CaptureMode::Full, limit: u64::MAX };
 
     /// A content as it may be stored.
-    pub fn content(&self, value: &Value) -> Content {
+    pub fn content(&self, value: &Arc<Value>) -> Content {
         let bytes = json_size(value);
         let masked = self.mode == CaptureMode::Redacted;
         let kept = match self.mode {
             CaptureMode::MetadataOnly | CaptureMode::Off => return Content { bytes, ..Content::default() },
-            CaptureMode::Full => value.clone(),
-            CaptureMode::Redacted => redact(value),
+            CaptureMode::Full => Arc::clone(value),
+            CaptureMode::Redacted => Arc::new(redact(value)),
         };
         if bytes > self.limit {
-            return Content { value: Some(self.cut(&kept)), bytes, truncated: true, masked };
+            return Content { value: Some(Arc::new(self.cut(&kept))), bytes, truncated: true, masked };
         }
         Content { value: Some(kept), bytes, truncated: false, masked }
     }
 
     /// A text as it may be stored; nothing where contents are not kept or it is too long.
-    pub fn text(&self, text: &str) -> Option<Value> {
-        self.content(&Value::String(text.to_owned())).value.filter(Value::is_string)
+    pub fn text(&self, text: &str) -> Option<Arc<Value>> {
+        self.content(&Arc::new(Value::String(text.to_owned()))).value.filter(|kept| kept.is_string())
     }
 
     /// What a function printed, as it may be stored: the beginning, where it is too long.
@@ -75,7 +87,7 @@ impl Capture {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let truncated = printed.truncated || text.len() > limit;
         text.truncate(text.floor_char_boundary(limit));
-        Content { value: Some(Value::String(text)), bytes, truncated, masked }
+        Content { value: Some(Arc::new(Value::String(text))), bytes, truncated, masked }
     }
 
     /// An error as it may be stored. What an exception of a code block says is a content: its author put it together
@@ -140,11 +152,11 @@ mod tests {
 
     #[test]
     fn contents_are_kept_cut_or_only_measured() {
-        let value = json!({"text": "0123456789"});
+        let value = Arc::new(json!({"text": "0123456789"}));
         let metadata = capture(CaptureMode::MetadataOnly).content(&value);
         assert_eq!((metadata.value, metadata.bytes, metadata.truncated), (None, 21, false));
         let full = capture(CaptureMode::Full).content(&value);
-        assert_eq!(full.value, Some(json!({"__truncated__": "{\"text\":\"0123456"})));
+        assert_eq!(full.value, Some(Arc::new(json!({"__truncated__": "{\"text\":\"0123456"}))));
         assert!(full.truncated);
         let whole = Capture::WHOLE.content(&value);
         assert_eq!((whole.value, whole.truncated), (Some(value), false));
@@ -152,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_cut_never_splits_a_character() {
-        let cut = Capture { mode: CaptureMode::Full, limit: 10 }.content(&json!({"t": "ääääää"}));
-        assert_eq!(cut.value, Some(json!({"__truncated__": "{\"t\":\"ää"})));
+        let cut = Capture { mode: CaptureMode::Full, limit: 10 }.content(&Arc::new(json!({"t": "ääääää"})));
+        assert_eq!(cut.value, Some(Arc::new(json!({"__truncated__": "{\"t\":\"ää"}))));
     }
 }

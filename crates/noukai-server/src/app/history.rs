@@ -1,6 +1,9 @@
 //! A run's stored events, read back: its steps for traces and sessions, its results for going on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use noukai_api::{StepStatus, Tokens};
 use noukai_engine::{Done, DoneOutputs, Slot};
@@ -45,7 +48,7 @@ pub(crate) struct StepRow {
     pub used: Used,
     pub input: Content,
     pub output: Option<Content>,
-    pub prompt: Option<Value>,
+    pub prompt: Option<Arc<Value>>,
     pub printed: Option<Content>,
     pub error: Option<Value>,
     /// What stands in the item's place, where this attempt failed its item in a loop that went on.
@@ -221,7 +224,7 @@ impl Happened {
     pub fn with_result(self) -> Result<Record, AppError> {
         let Self { mut record, state, .. } = self;
         if let (Some(output), Some(text)) = (record.output_mut(), state) {
-            output.value = Some(serde_json::from_str(&text).map_err(AppError::internal)?);
+            output.value = Some(Arc::new(serde_json::from_str(&text).map_err(AppError::internal)?));
         }
         Ok(record)
     }

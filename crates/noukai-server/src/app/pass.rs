@@ -246,7 +246,7 @@ impl App {
 }
 
 fn begin(pass: &Pass, recorder: &Recorder, capture: Capture, charges: Vec<Charge>) {
-    let kept = || (capture.mode == CaptureMode::Full).then(|| capture.content(&pass.inputs.value()));
+    let kept = || (capture.mode == CaptureMode::Full).then(|| capture.content(&Arc::new(pass.inputs.value())));
     match pass.begin {
         Begin::Create => {
             let inputs = pass.may_go_on().then(|| pass.inputs.text());
@@ -454,7 +454,7 @@ fn tool_paused(pause: &ToolPause, flow: &Flow) -> ToolPaused {
 
 /// Contents as capture allows; a call's arguments are contents too.
 fn captured(pause: &ToolPaused, capture: Capture) -> ToolPaused {
-    let keep = |value: &Value| capture.content(value).value.unwrap_or_default();
+    let keep = |value: &Value| capture.content(&Arc::new(value.clone())).into_kept().unwrap_or_default();
     let calls = pause.calls.iter().cloned().map(|mut call| {
         if let Value::String(text) = keep(&Value::String(call.function.arguments.clone())) {
             call.function.arguments = text;

@@ -141,7 +141,7 @@ pub(crate) struct Completed {
     pub attempt: u32,
     pub output: Content,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<Value>,
+    pub prompt: Option<Arc<Value>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub printed: Option<Content>,
     /// Iterations, inside a loop.
@@ -371,7 +371,7 @@ impl Record {
             }
             Self::ToolPause(pause) => vec![pause.wire(run)],
             Self::Finished { result, summary, .. } => {
-                let result = result.value.unwrap_or_default();
+                let result = result.into_kept().unwrap_or_default();
                 vec![StreamEvent::FlowCompleted { run_id: run.run_id.to_string(), result, summary }]
             }
             Self::Failed(_) | Self::ItemFailed { .. } => Vec::new(),
@@ -410,7 +410,7 @@ impl Started {
         if !self.announce {
             return Vec::new();
         }
-        begun(&self.step, &self.name, self.leaf, self.attempt, self.input.value)
+        begun(&self.step, &self.name, self.leaf, self.attempt, self.input.into_kept())
     }
 }
 
@@ -441,7 +441,7 @@ impl LeafCompleted {
 }
 
 fn done(step: &str, name: &str, leaf: u32, output: Content, used: Used, duration_ms: u64) -> Vec<StreamEvent> {
-    let value = output.value;
+    let value = output.into_kept();
     let shown =
         StreamEvent::StepOutput { step_id: step.to_owned(), output_context: value.clone(), output_data: value.clone() };
     let completed = StreamEvent::StepCompleted {

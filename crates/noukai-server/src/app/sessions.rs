@@ -88,7 +88,7 @@ fn error_at_step(run: &RunRecord, rows: &[StepRow]) -> Option<String> {
 }
 
 fn session_step(row: &StepRow, loop_index: Option<u32>) -> SessionStep {
-    let value = |content: &Content| content.value.clone();
+    let value = Content::kept;
     SessionStep {
         step_id: row.step.clone(),
         attempt: row.attempt,
@@ -124,7 +124,7 @@ fn result_row(run: &RunRecord, history: &History, last: Option<&SessionStep>) ->
         Record::Finished { result, last, .. } => Some((result, last.as_deref())),
         _ => None,
     })?;
-    let value = result.value.as_ref()?;
+    let value = result.value.as_deref()?;
     if last.is_some_and(|step| step.output_snapshot.as_ref() == Some(value)) {
         return None;
     }

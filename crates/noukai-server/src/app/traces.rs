@@ -9,7 +9,9 @@ use noukai_store::{FlowId, RunFilter, RunId, RunRecord};
 use uuid::Uuid;
 
 use super::{
-    App, AppError, Caller, EventStream, SeqEvent, from_micros,
+    App, AppError, Caller, EventStream, SeqEvent,
+    capture::Content,
+    from_micros,
     history::{Happened, StepRow, latest, loop_indexes},
     iso,
     record::{Record, RunView, last_wire_id, numbered, record_before},
@@ -320,8 +322,8 @@ fn step_trace(row: &StepRow, loop_index: Option<u32>) -> StepTrace {
         cost_usd: row.used.cost_usd.clone(),
         hedged: row.used.hedged,
         cached: row.used.cached,
-        input_context: row.input.value.clone(),
-        output_context: row.output.as_ref().and_then(|output| output.value.clone()),
+        input_context: row.input.kept(),
+        output_context: row.output.as_ref().and_then(Content::kept),
         error_context: row.error.clone(),
         rendered_prompt: row.prompt.as_ref().and_then(|prompt| prompt.as_str().map(str::to_owned)),
         printed: row.printed.as_ref().and_then(|printed| printed.value.as_ref()?.as_str().map(str::to_owned)),

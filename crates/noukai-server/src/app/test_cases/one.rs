@@ -166,7 +166,7 @@ impl App {
                     (false, _) => TestStatus::Error,
                 };
                 (result.checks, result.error) = (checked.checks, checked.error);
-                result.output = self.capture_of(CaptureMode::Full).content(&output).value;
+                result.output = self.capture_of(CaptureMode::Full).content(&Arc::new(output)).into_kept();
             }
         }
     }
