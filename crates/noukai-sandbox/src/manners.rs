@@ -48,9 +48,9 @@ pub async fn give_way(pid: Option<Pid>, others: impl Fn() -> Duration) -> Infall
     let (mut seen, mut since) = (others(), Instant::now());
     loop {
         time::sleep(SLICE).await;
-        let used = others().saturating_sub(seen);
-        let pause = pause(used, since.elapsed());
-        (seen, since) = (others(), Instant::now());
+        let all = others();
+        let pause = pause(all.saturating_sub(seen), since.elapsed());
+        (seen, since) = (all, Instant::now());
         if pause >= Duration::from_millis(1) && rustix::process::kill_process(pid, Signal::STOP).is_ok() {
             time::sleep(pause).await;
             // It fails only for a worker that is gone, which whoever waits for its answer will see.

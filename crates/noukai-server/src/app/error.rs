@@ -1,6 +1,6 @@
 //! The one error of the use cases. Knows codes and words; no HTTP status: each transport maps codes in one place.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{fmt::Display, num::NonZeroU32, time::Duration};
 
 use noukai_api::{ErrorCode, FieldError};
 use noukai_store::StoreError;
@@ -69,6 +69,15 @@ impl AppError {
     pub fn at_revision(mut self, revision: u64) -> Self {
         self.revision = u32::try_from(revision).ok().and_then(NonZeroU32::new);
         self
+    }
+
+    /// Somebody else was faster: what `changed` tells was done, and `now` is the revision that this led to.
+    pub fn meanwhile(changed: impl Display, now: u64) -> Self {
+        let message = format!(
+            "{changed} meanwhile and is at revision {now} now; read it, see whether the change is still wanted, and send it \
+             again with that `ETag`"
+        );
+        Self::new(ErrorCode::Conflict, message).at_revision(now)
     }
 
     /// Names the run the error belongs to.

@@ -195,7 +195,7 @@ impl App {
         let deprecated = request.deprecated.then(|| (self.now(), request.note));
         match self.store().deprecate(record.project_id, record.id, number, on_revision, deprecated).await? {
             Marked::Done(version) => Ok(info(&record, &version)),
-            Marked::Stale(now) => Err(stale_version(number, now)),
+            Marked::Stale(now) => Err(AppError::meanwhile(format_args!("version {number} was marked"), now)),
             Marked::Missing => Err(version_not_found(&record, number)),
         }
     }
@@ -210,15 +210,6 @@ impl App {
         let author = Author::local(project, author);
         Ok(self.publish_version(&author, &record.id.to_string(), request).await?.version)
     }
-}
-
-/// Somebody else was faster.
-fn stale_version(number: u32, now: u64) -> AppError {
-    let message = format!(
-        "version {number} was marked meanwhile and is at revision {now} now; read it, see whether the change is still \
-         wanted, and send it again with that `ETag`"
-    );
-    AppError::new(ErrorCode::Conflict, message).at_revision(now)
 }
 
 /// A version on the wire.

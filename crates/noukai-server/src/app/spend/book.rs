@@ -138,28 +138,10 @@ impl App {
 
 #[cfg(test)]
 mod tests {
-    use noukai_api::{BudgetPeriod, BudgetUnit};
-    use time::OffsetDateTime;
+    use noukai_api::BudgetUnit;
     use tokio::sync::oneshot;
 
-    use super::*;
-
-    fn budget() -> BudgetRecord {
-        BudgetRecord {
-            id: Uuid::nil(),
-            org_id: Uuid::nil(),
-            scope: BudgetScope::Organization,
-            project_id: None,
-            target: String::new(),
-            period: BudgetPeriod::Total,
-            unit: BudgetUnit::Tokens,
-            amount: 1,
-            warn_percent: 80,
-            created_at: OffsetDateTime::UNIX_EPOCH,
-            updated_at: OffsetDateTime::UNIX_EPOCH,
-            updated_by: String::new(),
-        }
-    }
+    use super::{super::meter::tests::budget, *};
 
     #[tokio::test]
     async fn a_slow_reading_does_not_undo_a_later_one() {
@@ -171,7 +153,8 @@ mod tests {
         };
         let mut before = Box::pin(current.renew(before, |_| {}));
         assert!(futures::poll!(&mut before).is_pending());
-        let mut after = Box::pin(current.renew(async { Ok::<_, AppError>(vec![budget()]) }, |_| {}));
+        let mut after =
+            Box::pin(current.renew(async { Ok::<_, AppError>(vec![budget(1, BudgetUnit::Tokens)]) }, |_| {}));
         let at_once = futures::poll!(&mut after).is_ready();
         go.send(()).unwrap();
         before.await.unwrap();

@@ -274,13 +274,14 @@ impl Meters {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use noukai_api::{BudgetPeriod, BudgetScope};
     use time::OffsetDateTime;
 
     use super::*;
 
-    fn budget(amount: i64, unit: BudgetUnit) -> BudgetRecord {
+    /// A budget of an organisation, for ever.
+    pub fn budget(amount: i64, unit: BudgetUnit) -> BudgetRecord {
         BudgetRecord {
             id: Uuid::nil(),
             org_id: Uuid::nil(),

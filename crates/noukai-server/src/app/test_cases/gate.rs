@@ -50,7 +50,7 @@ impl App {
         };
         match self.store().set_test_gate(change).await? {
             GateChanged::Done(revision) => Ok(revision),
-            GateChanged::Stale(now) => Err(stale_gate(now)),
+            GateChanged::Stale(now) => Err(AppError::meanwhile("the gate was set", now)),
         }
     }
 
@@ -86,15 +86,6 @@ impl App {
             }
         }
     }
-}
-
-/// Somebody else was faster.
-fn stale_gate(now: u64) -> AppError {
-    let message = format!(
-        "the gate was set meanwhile and is at revision {now} now; read it, see whether the change is still wanted, and send \
-         it again with that `ETag`"
-    );
-    AppError::new(ErrorCode::Conflict, message).at_revision(now)
 }
 
 fn refusal(run: &TestRun) -> AppError {
