@@ -123,8 +123,7 @@ impl App {
             None => None,
         };
         let found = self.store().keys(project.record.id, before, limit + 1).await?;
-        let (found, more) = page::cut(found, limit);
-        let next_cursor = found.last().filter(|_| more).map(|last| last.key_id.clone());
+        let (found, next_cursor) = page::cut(found, limit, |last| last.key_id.clone());
         Ok(KeyList { keys: found.into_iter().map(|key| info(key, project.org_id)).collect(), next_cursor })
     }
 

@@ -39,9 +39,11 @@ pub(super) fn no_cursor() -> AppError {
     AppError::invalid_field(&["query", "cursor"], "is none; send the next cursor of the page before as it is")
 }
 
-/// The page of a list that was read with one more than `limit`, and whether there is more.
-pub(super) fn cut<T>(mut found: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+/// The page of a list that was read with one more than `limit`, and where the next begins: what `cursor` makes of the
+/// page's last, if there is more.
+pub(super) fn cut<T>(mut found: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
-    (found, more)
+    let next = found.last().filter(|_| more).map(cursor);
+    (found, next)
 }

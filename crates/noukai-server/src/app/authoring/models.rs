@@ -45,8 +45,7 @@ impl App {
         }
         let project = self.project_in_reach(author, project).await?;
         let found = self.store().object_model_page(project.id, after, limit + 1).await?;
-        let (found, more) = page::cut(found, limit);
-        let next_cursor = found.last().filter(|_| more).map(|last| last.name.clone());
+        let (found, next_cursor) = page::cut(found, limit, |last| last.name.clone());
         Ok(ObjectModelList { object_models: found.into_iter().map(shown).collect::<Result<_, _>>()?, next_cursor })
     }
 

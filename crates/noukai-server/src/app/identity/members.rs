@@ -34,8 +34,7 @@ impl App {
         caller.require(Scope::Admin)?;
         let (limit, after) = (page.limit()?, page.cursor.as_deref().map(email_of).transpose()?);
         let found = self.store().members(caller.org_id, after.as_deref(), limit + 1).await?;
-        let (found, more) = page::cut(found, limit);
-        let next_cursor = found.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(&last.email));
+        let (found, next_cursor) = page::cut(found, limit, |last| URL_SAFE_NO_PAD.encode(&last.email));
         Ok(MemberList { members: found.into_iter().map(member).collect(), next_cursor })
     }
 

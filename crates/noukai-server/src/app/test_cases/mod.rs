@@ -110,8 +110,7 @@ impl App {
         let tested = self.tested(caller, flow).await?;
         let (after, limit) = (page.cursor()?.map(TestCaseId), page.limit()?);
         let found = self.store().test_cases(tested.project(), tested.flow.id, after, limit + 1).await?;
-        let (found, more) = page::cut(found, limit);
-        let next_cursor = found.last().filter(|_| more).map(|case| case.id.to_string());
+        let (found, next_cursor) = page::cut(found, limit, |case| case.id.to_string());
         let test_cases = found.into_iter().map(shown).collect::<Result<_, _>>()?;
         Ok(TestCaseList { test_cases, next_cursor })
     }

@@ -168,8 +168,7 @@ impl App {
         let tested = self.tested(caller, flow).await?;
         let (before, limit) = (page.cursor()?.map(TestRunId), page.limit()?);
         let found = self.store().test_runs(tested.project(), tested.flow.id, before, limit + 1).await?;
-        let (found, more) = page::cut(found, limit);
-        let next_cursor = found.last().filter(|_| more).map(|run| run.id.to_string());
+        let (found, next_cursor) = page::cut(found, limit, |run| run.id.to_string());
         Ok(TestRunList { test_runs: found.iter().map(|run| self.shown_run(run)).collect(), next_cursor })
     }
 
@@ -181,8 +180,7 @@ impl App {
         let run = self.test_run_in_reach(caller, id).await?;
         let (from, limit) = (page.from()?, page.limit()?);
         let found = self.store().test_results(run.project_id, run.id, from, limit + 1).await?;
-        let (found, more) = page::cut(found, limit);
-        let next_cursor = found.last().filter(|_| more).map(|last| (last.position + 1).to_string());
+        let (found, next_cursor) = page::cut(found, limit, |last| (last.position + 1).to_string());
         let mut cases = Vec::with_capacity(found.len());
         for result in &found {
             let ran = match result.run_id {
