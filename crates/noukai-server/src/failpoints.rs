@@ -170,7 +170,7 @@ impl FailingStore {
 
 /// What a step of a run's life is called.
 fn name_of(write: &RunWrite) -> &'static str {
-    let has = |kinds: &[&str]| write.events.iter().any(|event| kinds.contains(&event.kind));
+    let has = |kinds: &[&str]| write.events.iter().any(|event| kinds.contains(&event.kind.as_ref()));
     match (&write.create, &write.change) {
         (Some(new), _) if new.job.is_some() => "submit",
         (_, Some(RunChange::Finished(_))) => "finish",

@@ -59,7 +59,7 @@ pub(crate) async fn sealed_with(config: &Config) -> Result<Option<Vec<(String, u
     if !schema(config).await.is_ok_and(|state| state.pending.is_empty()) {
         return Ok(None);
     }
-    let store = open_store(config).await?;
+    let store = open_store(config, false).await?;
     let sealed = store.sealed_with().await;
     store.close().await;
     sealed.map(Some).map_err(StartError::new)
@@ -84,7 +84,7 @@ pub async fn migrate(config: &Config) -> Result<SchemaState, StartError> {
     let before = schema(config).await?;
     // Under a server of another release the schema must not change. Who shares a database is not known here.
     let lock = if config.database.url.is_none() { Some(lock(&config.data)?) } else { None };
-    open_store(config).await?.close().await;
+    open_store(config, false).await?.close().await;
     drop(lock);
     Ok(before)
 }

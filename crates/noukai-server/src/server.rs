@@ -79,11 +79,12 @@ impl App {
     /// # Errors
     /// A damaged or newer database; a provider that cannot be used as configured.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
-        Self::open_with(config, code_runner(&config.code)).await
+        Self::open_with(config, code_runner(&config.code), false).await
     }
 
-    async fn open_with(config: &Config, code: CodeRunner) -> Result<Self, StartError> {
-        let store = open_store(config).await?;
+    /// `alone`: as of the store's option of that name.
+    async fn open_with(config: &Config, code: CodeRunner, alone: bool) -> Result<Self, StartError> {
+        let store = open_store(config, alone).await?;
         #[cfg(feature = "failpoints")]
         let store = with_failpoint(store, config)?;
         let (model, egress) = crate::models::models(config)?;
@@ -122,12 +123,13 @@ pub(crate) fn postgres(config: &Config) -> Option<PostgresOptions> {
     Some(PostgresOptions { connections, queue: WRITE_QUEUE, ..PostgresOptions::at(url.expose()) })
 }
 
-pub(crate) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+/// `alone`: as of the store's option of that name; of no use to a shared one.
+pub(crate) async fn open_store(config: &Config, alone: bool) -> Result<Arc<dyn Store>, StartError> {
     let opened = match postgres(config) {
         Some(options) => PostgresStore::open(options).await.map(|store| Arc::new(store) as Arc<dyn Store>),
         None => {
             let durability = if config.database.survive_power_loss { Durability::Full } else { Durability::Normal };
-            let options = SqliteOptions { path: Some(database_file(config)), durability, queue: WRITE_QUEUE };
+            let options = SqliteOptions { path: Some(database_file(config)), durability, queue: WRITE_QUEUE, alone };
             SqliteStore::open(options).map(|store| Arc::new(store) as Arc<dyn Store>)
         }
     };
@@ -189,7 +191,7 @@ impl Server {
         let lock = if config.database.url.is_none() { Some(lock(&config.data)?) } else { None };
         let cage = cage(&config.code);
         let code = CodeRunner::new(cage.clone().map(|cage| Arc::new(cage) as Arc<dyn Code>));
-        let app = App::open_with(&config, code).await?;
+        let app = App::open_with(&config, code, lock.is_some()).await?;
         let node = app.as_node(&config.node, role, config.node_lease);
         app.start(node).await.map_err(|error| StartError(error.context.unwrap_or(error.message)))?;
         app.say_what_cannot_be_read().await;

@@ -111,7 +111,12 @@ fn run(project: ProjectId) -> [RunWrite; 3] {
 
 fn event(seq: u64) -> NewEvent {
     let payload = format!(r#"{{"v":1,"text":"{}"}}"#, "p".repeat(300));
-    NewEvent { seq, kind: "step_completed", payload, state: seq.is_multiple_of(2).then(|| r#"{"v":1}"#.to_owned()) }
+    NewEvent {
+        seq,
+        kind: "step_completed".into(),
+        payload,
+        state: seq.is_multiple_of(2).then(|| r#"{"v":1}"#.to_owned()),
+    }
 }
 
 fn finish() -> RunFinish {

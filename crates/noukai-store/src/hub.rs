@@ -62,6 +62,12 @@ impl Effects {
         &self.charges
     }
 
+    /// Entries and charges are summed up.
+    pub(crate) fn settled(&mut self) {
+        self.usage.clear();
+        self.charges.clear();
+    }
+
     /// The runs of which something was stored.
     pub(crate) fn runs(&self) -> &[RunId] {
         &self.runs
@@ -75,6 +81,11 @@ impl Effects {
     /// Where it stands, to come back to.
     pub(crate) fn mark(&self) -> Mark {
         Mark { runs: self.runs.len(), jobs: self.jobs, usage: self.usage.len(), charges: self.charges.len() }
+    }
+
+    /// The runs that came after the mark have been made known before.
+    pub(crate) fn are_known_since(&mut self, mark: Mark) {
+        self.runs.truncate(mark.runs);
     }
 
     /// Forgets what came after the mark.
@@ -125,8 +136,7 @@ impl Hub {
         if std::mem::take(&mut effects.jobs) {
             self.wake_jobs();
         }
-        effects.usage.clear();
-        effects.charges.clear();
+        effects.settled();
     }
 
     /// Wakes those who wait for jobs.

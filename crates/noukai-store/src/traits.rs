@@ -457,17 +457,25 @@ pub trait Nodes: Send + Sync {
 
 /// A promise that a write is stored. Dropping it does not undo the write.
 #[must_use = "a write is only known to be stored once its ticket is awaited"]
-pub struct Ticket(oneshot::Receiver<Result<(), StoreError>>);
+pub struct Ticket(Option<oneshot::Receiver<Result<(), StoreError>>>);
 
 impl Ticket {
     /// For stores: the other end of the promise.
     pub fn new() -> (oneshot::Sender<Result<(), StoreError>>, Self) {
         let (sender, receiver) = oneshot::channel();
-        (sender, Self(receiver))
+        (sender, Self(Some(receiver)))
+    }
+
+    /// For a write that is stored already.
+    pub(crate) const fn kept() -> Self {
+        Self(None)
     }
 
     /// Waits until the write is stored.
     pub async fn stored(self) -> Result<(), StoreError> {
-        self.0.await.unwrap_or(Err(StoreError::Closed))
+        match self.0 {
+            Some(outcome) => outcome.await.unwrap_or(Err(StoreError::Closed)),
+            None => Ok(()),
+        }
     }
 }

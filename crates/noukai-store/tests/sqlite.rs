@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod contract;
+mod journal;
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -16,6 +17,13 @@ async fn make_store() -> Shared {
 }
 
 contract_tests!(sqlite, crate::make_store);
+
+/// Beside another process, as commands are: each write goes to the database itself.
+async fn make_store_without_journal() -> Shared {
+    Arc::new(SqliteStore::open(SqliteOptions { alone: false, ..SqliteOptions::default() }).unwrap())
+}
+
+contract_tests!(sqlite_without_journal, crate::make_store_without_journal);
 
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(SqliteOptions { path: Some(path.into()), ..SqliteOptions::default() })
@@ -75,8 +83,17 @@ async fn the_file_is_the_owners_only() {
     project(&store, "demo").await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
-    assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
+    for beside in ["db-wal", "db-runs-0", "db-runs-1"] {
+        assert_eq!(mode(&path.with_extension(beside)), 0o600, "{beside}");
+    }
     assert_eq!(mode(path.parent().unwrap()), 0o700);
+}
+
+/// What a killed process leaves, as it is at some moment while the store works on.
+fn copy_files(path: &Path, copy: &Path) {
+    for extension in ["db-wal", "db", "db-runs-0", "db-runs-1"] {
+        fs::copy(path.with_extension(extension), copy.with_extension(extension)).unwrap();
+    }
 }
 
 /// What a killed process leaves is the files as they are: a copy of them, made while the store works on.
@@ -99,8 +116,7 @@ async fn what_was_acknowledged_survives_a_kill() {
         })
         .await;
         let copy = directory.path().join(format!("copy-{round}.db"));
-        fs::copy(path.with_extension("db-wal"), copy.with_extension("db-wal")).unwrap();
-        fs::copy(&path, &copy).unwrap();
+        copy_files(&path, &copy);
         let survivor = shared(&copy);
         for id in ids {
             let run = survivor.run(demo, id).await.unwrap().expect("acknowledged");

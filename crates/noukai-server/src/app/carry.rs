@@ -33,7 +33,7 @@ pub(crate) fn carried(history: &History, flow: &Flow, leaves: usize) -> Vec<NewE
     let numbered = (1..).zip([(start, None)].into_iter().chain(kept));
     let event = |(seq, (record, state)): (u64, (Record, Option<String>))| NewEvent {
         seq,
-        kind: record.kind(),
+        kind: record.kind().into(),
         payload: Stored::text(record),
         state,
     };

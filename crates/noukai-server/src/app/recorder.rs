@@ -146,7 +146,7 @@ impl Recorder {
         held.has_states |= state.is_some();
         held.last_seq += 1;
         let seq = held.last_seq;
-        held.events.push(NewEvent { seq, kind: stored.kind(), payload: Stored::text(stored), state });
+        held.events.push(NewEvent { seq, kind: stored.kind().into(), payload: Stored::text(stored), state });
         held.has_result |= is_result;
         if let (Some(_), Some(shown)) = (&self.observer, shown) {
             held.shown.extend(numbered(seq, shown.wire(&self.target.view)));

@@ -160,7 +160,7 @@ impl App {
     ) -> Result<(), AppError> {
         let numbered = records.into_iter().map(|record| {
             run.last_seq += 1;
-            NewEvent { seq: run.last_seq, kind: record.kind(), payload: Stored::text(record), state: None }
+            NewEvent { seq: run.last_seq, kind: record.kind().into(), payload: Stored::text(record), state: None }
         });
         let events = numbered.collect();
         let (project_id, run_id, usage) = (run.project_id, run.id, Vec::new());

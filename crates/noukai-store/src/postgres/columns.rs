@@ -204,7 +204,7 @@ impl<'w> Events<'w> {
         for event in &write.events {
             self.id.push(write.run_id.0);
             self.seq.push(clamp(event.seq));
-            self.kind.push(event.kind);
+            self.kind.push(&event.kind);
             self.payload.push(&event.payload);
             self.state.push(event.state.as_deref().filter(|_| !ends));
         }

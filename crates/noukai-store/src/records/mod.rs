@@ -9,7 +9,7 @@ mod provider_keys;
 mod test_cases;
 mod usage;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 pub use authoring::*;
 pub use cache::*;
@@ -17,21 +17,22 @@ pub use identity::*;
 pub use jobs::*;
 use noukai_api::{CaptureMode, RunStatus, Scope, Tokens, TriggerType};
 pub use provider_keys::*;
+use serde::{Deserialize, Serialize};
 pub use test_cases::*;
 use time::OffsetDateTime;
 pub use usage::*;
 use uuid::Uuid;
 
 /// A project; the tenant scope of nearly every call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProjectId(pub Uuid);
 
 /// A flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FlowId(pub Uuid);
 
 /// A run; time-ordered (UUID v7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RunId(pub Uuid);
 
 macro_rules! display_as_uuid {
@@ -140,7 +141,7 @@ pub struct KeyRecord {
 }
 
 /// A run without its events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The run.
     pub id: RunId,
@@ -183,7 +184,7 @@ pub struct RunRecord {
 }
 
 /// A run to be created.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewRun {
     /// Its row; `last_seq` and `pauses` are 0.
     pub record: RunRecord,
@@ -191,18 +192,19 @@ pub struct NewRun {
     /// may go on. `None` for a run that can do neither.
     pub inputs: Option<String>,
     /// Queue it as a job, in the same transaction.
+    #[serde(skip)]
     pub job: Option<NewJob>,
     /// What its beginning takes from budgets, in the same transaction.
     pub charges: Vec<Charge>,
 }
 
 /// An event to be stored. `seq` starts at 1 and has no gaps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewEvent {
     /// Position in the run.
     pub seq: u64,
     /// Kind, for filters.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Versioned JSON, as capture allows it.
     pub payload: String,
     /// The whole result of a finished step as JSON, whatever capture says; cleared when the run ends.
@@ -223,7 +225,7 @@ pub struct EventRecord {
 }
 
 /// One step of a run's life. All of it is stored in one transaction, or nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunWrite {
     /// The tenant.
     pub project_id: ProjectId,
@@ -238,6 +240,7 @@ pub struct RunWrite {
     /// What the run's model calls took since the last write. May be given again by [`crate::Ledger::add_usage`].
     pub usage: Vec<Arc<UsageEntry>>,
     /// Set when a job's worker writes: refused with [`crate::StoreError::Fenced`] if the lease is no longer its own.
+    #[serde(skip)]
     pub fence: Option<Lease>,
 }
 
@@ -249,7 +252,7 @@ impl RunWrite {
 }
 
 /// A change of a run's status.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum RunChange {
     /// It goes on (from pending or paused).
     Running,
@@ -269,7 +272,7 @@ pub enum RunChange {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunFinish {
     /// `completed`, `failed` or `cancelled`.
     pub status: RunStatus,

@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use noukai_api::{BudgetPeriod, BudgetScope, BudgetUnit, ErrorCode, TokenDetails, Tokens, UsageBy};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use super::{FlowId, ProjectId, RunId};
 pub const UNITS_PER_USD: i64 = 1_000_000_000_000;
 
 /// Whose calls these are: the same for all calls of one pass of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spender {
     /// The project.
     pub project_id: ProjectId,
@@ -34,7 +35,7 @@ pub struct Spender {
 }
 
 /// One call to a model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageEntry {
     /// The call: a UUID v7 of `at`. Stored once, however often it is given.
     pub id: Uuid,
@@ -63,7 +64,8 @@ pub struct UsageEntry {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum UsageOutcome {
     /// It gave a reply.
     Completed,
@@ -106,8 +108,22 @@ impl UsageOutcome {
     }
 }
 
+impl From<UsageOutcome> for &'static str {
+    fn from(outcome: UsageOutcome) -> Self {
+        outcome.as_str()
+    }
+}
+
+impl TryFrom<String> for UsageOutcome {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or_else(|| format!("no outcome is spelled {text:?}"))
+    }
+}
+
 /// So much of a budget is spent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
     /// The budget.
     pub budget: Uuid,

@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 10, name: "keys of calls", sql: include_str!("migrations/0010_keys_of_calls.sql") },
     Migration { number: 11, name: "packs", sql: include_str!("migrations/0011_packs.sql") },
     Migration { number: 12, name: "revisions", sql: include_str!("migrations/0012_revisions.sql") },
+    Migration { number: 13, name: "journal", sql: include_str!("migrations/0013_journal.sql") },
 ];
 
 /// The schema that this release knows.

@@ -15,6 +15,7 @@ mod grants;
 mod idempotency;
 mod identity;
 mod jobs;
+mod journal;
 mod keys;
 mod log;
 mod migrations;
@@ -44,6 +45,7 @@ use rusqlite::Connection;
 pub use self::tools::Inspection;
 
 use self::{
+    journal::{Journal, Owner},
     log::{Limits, Log},
     readers::Readers,
     writer::Writer,
@@ -73,11 +75,14 @@ pub struct SqliteOptions {
     pub durability: Durability,
     /// How many writes may wait; past it, appends fail with [`StoreError::Overloaded`]. At least 1.
     pub queue: usize,
+    /// Whether no other process runs flows on it: then writes of runs are acknowledged once they stand in a journal of
+    /// this process, and come into the database a few milliseconds later, unless someone reads before.
+    pub alone: bool,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { path: None, durability: Durability::Normal, queue: 16_384 }
+        Self { path: None, durability: Durability::Normal, queue: 16_384, alone: true }
     }
 }
 
@@ -89,6 +94,7 @@ pub struct SqliteStore(Arc<Inner>);
 struct Inner {
     readers: Readers,
     writer: Writer,
+    journal: Option<Arc<Journal>>,
     hub: Arc<Hub>,
     path: PathBuf,
     _directory: Option<tempfile::TempDir>,
@@ -106,11 +112,15 @@ impl SqliteStore {
             None => private_file()?,
         };
         let mut connection = open::writer(&path, options.durability)?;
+        let queue = options.queue.max(1);
+        let has_journal = options.alone && options.durability == Durability::Normal;
+        let owner = if has_journal { Owner::Alone } else { Owner::Beside };
+        let journal = journal::open(&path, &mut connection, owner, queue)?.map(Arc::new);
         let readers = Readers::open(&path)?;
         let log = Log::start(&path, &mut connection, Limits::USUAL)?;
         let hub = Arc::new(Hub::default());
-        let writer = Writer::start(connection, log, Arc::clone(&hub), options.queue.max(1))?;
-        Ok(Self(Arc::new(Inner { readers, writer, hub, path, _directory: directory })))
+        let writer = Writer::start(connection, log, Arc::clone(&hub), journal.clone(), queue)?;
+        Ok(Self(Arc::new(Inner { readers, writer, journal, hub, path, _directory: directory })))
     }
 
     /// The database's file.
@@ -141,12 +151,21 @@ impl SqliteStore {
         self.0.readers.point(work)
     }
 
-    /// Reads many rows, on a thread that may block.
+    /// Waits until what was acknowledged of runs is in the database, for those who read it there.
+    async fn applied(&self) -> Result<(), StoreError> {
+        match &self.0.journal {
+            Some(journal) if !journal.is_applied() => self.write(|_, _| Ok(())).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads many rows, on a thread that may block. Sees all that was acknowledged.
     async fn list<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        self.applied().await?;
         self.0.readers.list(work).await
     }
 }

@@ -27,12 +27,12 @@ pub(super) fn insert(db: &Connection, run: RunId, events: &[NewEvent], keeps_sta
         let mut statement = db.prepare_cached(INSERT)?;
         if let [_] = pack {
             let state = first.state.as_deref().filter(|_| keeps_states);
-            statement.execute(params![run.0, clamp(first.seq), first.kind, first.payload, state])?;
+            statement.execute(params![run.0, clamp(first.seq), first.kind.as_ref(), first.payload, state])?;
         } else {
             let seq = clamp(first.seq) + clamp(pack.len()) - 1;
             let state = (keeps_states && pack.iter().any(|event| event.state.is_some()))
                 .then(|| lines(pack, |event| event.state.as_deref().unwrap_or_default()));
-            let (kind, payload) = (lines(pack, |event| event.kind), lines(pack, |event| &event.payload));
+            let (kind, payload) = (lines(pack, |event| &event.kind), lines(pack, |event| &event.payload));
             statement.execute(params![run.0, seq, kind, payload, state])?;
         }
     }

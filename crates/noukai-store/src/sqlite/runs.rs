@@ -16,10 +16,20 @@ use crate::{EventRecord, ProjectId, Resumed, RunFilter, RunId, RunRecord, RunWri
 #[async_trait]
 impl Runs for SqliteStore {
     fn append(&self, write: RunWrite) -> Ticket {
-        self.enqueue(move |db, effects| append::apply(db, effects, &write))
+        let run = write.run_id;
+        let left = match &self.0.journal {
+            Some(journal) => journal.append(write),
+            None => Some(write),
+        };
+        if let Some(write) = left {
+            return self.enqueue(move |db, effects| append::apply(db, effects, &write));
+        }
+        self.0.hub.wake(run);
+        Ticket::kept()
     }
 
     async fn run(&self, project: ProjectId, id: RunId) -> Result<Option<RunRecord>, StoreError> {
+        self.applied().await?;
         self.point(|db| find(db, project, id))
     }
 
@@ -72,6 +82,7 @@ impl Runs for SqliteStore {
         under: Option<RunId>,
         at: OffsetDateTime,
     ) -> Result<Resumed, StoreError> {
+        self.0.journal.iter().for_each(|journal| journal.let_go(id));
         self.write(move |db, effects| append::resume(db, effects, (project, id), last_seq, from_final, under, at)).await
     }
 

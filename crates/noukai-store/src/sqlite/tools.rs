@@ -8,7 +8,7 @@ use std::{
 use rusqlite::Connection;
 use time::OffsetDateTime;
 
-use super::{SqliteStore, migrations, open, rows::time_if};
+use super::{SqliteStore, journal, migrations, open, rows::time_if};
 use crate::{SchemaState, StoreError};
 
 /// What a look at a database's file found.
@@ -41,7 +41,7 @@ impl SqliteStore {
         Ok(Inspection {
             schema: SchemaState { found, current: migrations::CURRENT, pending: migrations::after(found) },
             damage,
-            bytes: size(path) + size(&path.with_extension("db-wal")),
+            bytes: size(path) + size(&path.with_extension("db-wal")) + journal::size(path),
             newest_run: db.query_row(NEWEST, [], |row| time_if(row, 0)).map_err(fault)?,
         })
     }
@@ -57,7 +57,7 @@ impl SqliteStore {
         }
         let db = open::ours(path)?;
         let partial = partial(to);
-        let copied = copy(&db, &partial).and_then(|()| settle(&partial, to));
+        let copied = copy(path, &db, &partial).and_then(|()| settle(&partial, to));
         if copied.is_err() {
             // It may never have been made.
             let _ = fs::remove_file(&partial);
@@ -86,12 +86,14 @@ fn partial(to: &Path) -> PathBuf {
     to.with_file_name(name)
 }
 
-fn copy(db: &Connection, partial: &Path) -> Result<(), StoreError> {
+fn copy(path: &Path, db: &Connection, partial: &Path) -> Result<(), StoreError> {
     let cannot = |error: &dyn std::fmt::Display| cannot_write(partial, error);
     open::create(partial).map_err(|error| cannot(&error))?;
+    let journaled = journal::peek(path, db)?;
     let name = partial.to_str().ok_or_else(|| cannot(&"its name is not UTF-8"))?;
     db.execute("VACUUM INTO $1", [name]).map_err(|error| cannot(&error))?;
-    let copy = Connection::open(partial).map_err(|error| cannot(&error))?;
+    let mut copy = Connection::open(partial).map_err(|error| cannot(&error))?;
+    journal::replay_into(partial, journaled, &mut copy)?;
     match damage(&copy, "integrity_check") {
         None => Ok(()),
         Some(found) => {

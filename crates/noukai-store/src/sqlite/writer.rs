@@ -1,19 +1,26 @@
-//! The writer: one thread that owns the one connection that writes, and groups what waits into one commit.
+//! The writer: one thread that owns the one connection that writes, and groups what waits into one commit: what the
+//! journal holds, then the operations. So an operation finds all that was acknowledged before it was queued.
 //!
 //! Knows nothing of what an operation does, but that what they leave to be summed up is so once for all of them. Nothing
 //! else may write to the database.
 
 use std::{
     sync::Arc,
-    thread::{self, JoinHandle},
-    time::Duration,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, JoinHandle, Thread},
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{database, log::Log, usage};
+use super::{
+    database,
+    journal::{self, Batch, Journal},
+    log::Log,
+    usage,
+};
 use crate::{
     StoreError, Ticket,
     hub::{Effects, Hub},
@@ -25,6 +32,8 @@ const GROUP: usize = 512;
 const BUSY: usize = 24;
 /// How long a commit then waits for more to join: a commit costs several times what one more operation in it does.
 const LINGER: Duration = Duration::from_micros(200);
+/// How long after a transaction that failed what was acknowledged in it is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -42,19 +51,29 @@ enum Message {
 }
 
 impl Writer {
-    pub(super) fn start(db: Connection, log: Log, hub: Arc<Hub>, queue: usize) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        db: Connection,
+        log: Log,
+        hub: Arc<Hub>,
+        journal: Option<Arc<Journal>>,
+        queue: usize,
+    ) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(queue);
         let (alive, ended) = watch::channel(());
         let worker = Worker {
             db,
             log,
             hub,
+            journal,
+            batch: Batch::default(),
+            failed: None,
             queue: receiver,
             group: Vec::with_capacity(GROUP),
             effects: Effects::default(),
             busy: false,
         };
         let body = move || {
+            let _closes = Closes(worker.journal.clone());
             worker.run();
             drop(alive);
         };
@@ -180,6 +199,10 @@ struct Worker {
     db: Connection,
     log: Log,
     hub: Arc<Hub>,
+    journal: Option<Arc<Journal>>,
+    /// What of the journal is to be applied; what is left in it after a transaction has failed, and since when.
+    batch: Batch,
+    failed: Option<Instant>,
     queue: mpsc::Receiver<Message>,
     group: Vec<Box<dyn Operation>>,
     effects: Effects,
@@ -189,17 +212,44 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        while let Some(first) = self.queue.blocking_recv() {
-            self.take(first);
-            self.gather();
-            if self.busy {
-                thread::sleep(LINGER);
+        let waker = Waker::from(Arc::new(Woken(thread::current())));
+        if let Some(journal) = &self.journal {
+            journal.applied_by(thread::current());
+        }
+        while let Some(next) = self.next(&mut Context::from_waker(&waker)) {
+            if let Next::Message(first) = next {
+                self.take(first);
                 self.gather();
+                if self.busy {
+                    thread::sleep(LINGER);
+                    self.gather();
+                }
+                self.busy = self.group.len() >= BUSY;
             }
-            self.busy = self.group.len() >= BUSY;
             self.store();
         }
         self.end();
+    }
+
+    /// Waits for a message, or until the journal is to be applied; `None` once the queue has ended.
+    fn next(&mut self, waking: &mut Context<'_>) -> Option<Next> {
+        loop {
+            if let Poll::Ready(message) = self.queue.poll_recv(waking) {
+                return message.map(Next::Message);
+            }
+            match self.due() {
+                None => thread::park(),
+                Some(Duration::ZERO) => return Some(Next::Journal),
+                Some(left) => thread::park_timeout(left),
+            }
+        }
+    }
+
+    fn due(&self) -> Option<Duration> {
+        match self.failed {
+            Some(failed) => Some(AGAIN.saturating_sub(failed.elapsed())),
+            None => self.journal.as_ref()?.due(),
+        }
     }
 
     /// Takes what waits.
@@ -220,15 +270,24 @@ impl Worker {
 
     /// Commits the group, then tells everyone. Watchers first: who has a ticket's answer may count on them.
     fn store(&mut self) {
-        if self.group.is_empty() {
+        if let Some(journal) = &self.journal {
+            // An operation finds all that was acknowledged before it.
+            let everything = !self.group.is_empty() || self.queue.is_closed();
+            journal.take(&mut self.batch, everything);
+        }
+        if self.group.is_empty() && self.batch.is_empty() {
             return;
         }
         let failed = self.transact().err().map(|error| error.to_string());
         match &failed {
-            None => self.hub.announce(&mut self.effects),
+            None => {
+                self.hub.announce(&mut self.effects);
+                self.applied();
+            }
             Some(error) => {
-                tracing::error!(error, operations = self.group.len(), "a group of writes could not be stored");
-                self.effects = Effects::default();
+                let (operations, journaled) = (self.group.len(), self.batch.writes().len());
+                tracing::error!(error, operations, journaled, "a group of writes could not be stored");
+                self.failed();
             }
         }
         for operation in self.group.drain(..) {
@@ -237,7 +296,22 @@ impl Worker {
         self.log.committed(&self.db);
     }
 
-    fn transact(&mut self) -> rusqlite::Result<()> {
+    fn applied(&mut self) {
+        if let Some(journal) = &self.journal {
+            journal.applied(self.batch.number());
+        }
+        self.batch.clear();
+        self.failed = None;
+    }
+
+    /// What was acknowledged stays to be applied.
+    fn failed(&mut self) {
+        self.effects = Effects::default();
+        self.failed = (!self.batch.is_empty()).then(Instant::now);
+        self.journal.iter().for_each(|journal| journal.stuck());
+    }
+
+    fn transact(&mut self) -> Result<(), StoreError> {
         step(&self.db, "BEGIN IMMEDIATE")?;
         let outcome = self.run_all();
         if !self.db.is_autocommit() {
@@ -247,8 +321,8 @@ impl Worker {
     }
 
     /// Leaves the transaction open where nothing of it is to stay.
-    fn run_all(&mut self) -> rusqlite::Result<()> {
-        if let [only] = self.group.as_mut_slice() {
+    fn run_all(&mut self) -> Result<(), StoreError> {
+        if let ([only], true) = (self.group.as_mut_slice(), self.batch.is_empty()) {
             if !only.run(&self.db, &mut self.effects) {
                 self.effects = Effects::default();
                 return Ok(());
@@ -258,15 +332,20 @@ impl Worker {
             step(&self.db, "BEGIN IMMEDIATE")?;
             self.run_group()?;
         }
-        usage::settle(&self.db, &self.effects)?;
-        step(&self.db, "COMMIT")
+        settle(&self.db, &mut self.effects)?;
+        if !self.batch.is_empty() {
+            self.batch.mark(&self.db)?;
+        }
+        Ok(step(&self.db, "COMMIT")?)
     }
 
     /// All of them without savepoints, which cost a copy of each page: nearly always all succeed. False where one did
     /// not, so that the group must be undone and run anew.
     fn run_together(&mut self) -> bool {
         let (db, effects) = (&self.db, &mut self.effects);
-        let all = self.group.iter_mut().all(|operation| operation.run(db, effects));
+        let all = self.batch.writes().iter().all(|write| journal::apply(db, effects, write).is_ok())
+            && settle(db, effects).is_ok()
+            && self.group.iter_mut().all(|operation| operation.run(db, effects));
         if !all {
             self.effects = Effects::default();
         }
@@ -274,27 +353,89 @@ impl Worker {
     }
 
     /// Each in its own savepoint, so that one that fails undoes only itself. A failure so grave that SQLite has
-    /// rolled all back by itself takes the savepoint with it, and so fails the group.
-    fn run_group(&mut self) -> rusqlite::Result<()> {
+    /// rolled all back by itself takes the savepoint with it, and so fails the group; as does what is journaled, unless
+    /// something stands against it: it is applied later.
+    fn run_group(&mut self) -> Result<(), StoreError> {
+        let (db, effects) = (&self.db, &mut self.effects);
+        for write in self.batch.writes() {
+            apart(db, effects, |effects| match journal::apply(db, effects, write) {
+                Ok(()) => Ok(true),
+                Err(StoreError::Conflict(_)) => Ok(false),
+                Err(error) => Err(error),
+            })?;
+        }
+        settle(db, effects)?;
         for operation in &mut self.group {
-            let mark = self.effects.mark();
-            step(&self.db, "SAVEPOINT operation")?;
-            if !operation.run(&self.db, &mut self.effects) {
-                step(&self.db, "ROLLBACK TO operation")?;
-                self.effects.back_to(mark);
-            }
-            step(&self.db, "RELEASE operation")?;
+            apart(db, effects, |effects| Ok(operation.run(db, effects)))?;
         }
         Ok(())
     }
 
-    fn end(self) {
+    fn end(mut self) {
+        if let Some(journal) = &self.journal {
+            journal.close();
+        }
+        self.store();
+        if let Some(journal) = &self.journal {
+            journal.release();
+        }
         drop(self.log);
         let folded = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = folded.and_then(|()| self.db.close().map_err(|(_, error)| error)) {
             tracing::warn!(%error, "the database was closed without its log folded in; the next start does it");
         }
     }
+}
+
+/// What the thread waits for.
+enum Next {
+    Message(Message),
+    /// What is in the journal is to be applied.
+    Journal,
+}
+
+/// However the thread ends, nothing is acknowledged any more that it would have to apply.
+struct Closes(Option<Arc<Journal>>);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|journal| journal.close());
+    }
+}
+
+/// Wakes the thread.
+struct Woken(Thread);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Before the operations, which count on all that was acknowledged before them, sums included.
+fn settle(db: &Connection, effects: &mut Effects) -> rusqlite::Result<()> {
+    usage::settle(db, effects)?;
+    effects.settled();
+    Ok(())
+}
+
+/// In a savepoint: what says that it failed is undone.
+fn apart(
+    db: &Connection,
+    effects: &mut Effects,
+    work: impl FnOnce(&mut Effects) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let mark = effects.mark();
+    step(db, "SAVEPOINT operation")?;
+    if !work(effects)? {
+        step(db, "ROLLBACK TO operation")?;
+        effects.back_to(mark);
+    }
+    Ok(step(db, "RELEASE operation")?)
 }
 
 fn step(db: &Connection, sql: &str) -> rusqlite::Result<()> {
@@ -319,7 +460,7 @@ mod tests {
         db.busy_timeout(Duration::ZERO).unwrap();
         let hub = Arc::new(Hub::default());
         let log = Log::start(path, &mut db, Limits::USUAL).unwrap();
-        (Writer::start(db, log, Arc::clone(&hub), 100).unwrap(), hub)
+        (Writer::start(db, log, Arc::clone(&hub), None, 100).unwrap(), hub)
     }
 
     /// Holds the writer in an operation, already under way, until dropped: what is queued meanwhile is one group.

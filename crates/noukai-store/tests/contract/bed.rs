@@ -77,7 +77,7 @@ pub fn create(record: RunRecord) -> RunWrite {
 }
 
 pub fn event(seq: u64) -> NewEvent {
-    NewEvent { seq, kind: "step_completed", payload: format!(r#"{{"n":{seq}}}"#), state: Some("{}".into()) }
+    NewEvent { seq, kind: "step_completed".into(), payload: format!(r#"{{"n":{seq}}}"#), state: Some("{}".into()) }
 }
 
 pub fn finish(status: RunStatus) -> RunFinish {

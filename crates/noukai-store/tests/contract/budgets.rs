@@ -100,6 +100,21 @@ pub async fn a_new_one_counts_what_was_spent(store: Shared) {
     assert_eq!(spent(&store, money.id, 4).await, UNITS_PER_USD / 100);
 }
 
+/// What came with a run's write, acknowledged the moment before.
+pub async fn a_new_one_counts_a_runs_calls(store: Shared) {
+    let demo = project(&store, "demo").await;
+    for round in 1..=20 {
+        let entry = Arc::new(call(spender(demo), 1));
+        let mut begin = create(record(demo, run_id(), TriggerType::Execute));
+        begin.usage = vec![entry];
+        store.append(begin).stored().await.unwrap();
+        let target = format!("key-{round}");
+        let new = BudgetRecord { unit: BudgetUnit::Tokens, target, ..budget(&store, demo).await };
+        let put = store.put_budget(&new, 4, since()).await.unwrap();
+        assert_eq!(spent(&store, put.id, 4).await, 15 * round);
+    }
+}
+
 pub async fn charged_with_entries(store: Shared) {
     let demo = project(&store, "demo").await;
     let first = store.put_budget(&budget(&store, demo).await, 1, since()).await.unwrap();

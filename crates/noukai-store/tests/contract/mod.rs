@@ -68,8 +68,8 @@ macro_rules! contract_tests {
             provider_keys: [round_trip, hidden_from_others, limit_holds_in_a_race, use_is_noted, sealed_anew_one_by_one];
             usage: [rides_with_its_write, counted_once, grouped_and_narrowed, by_session, of_an_organisation, kept_apart,
                 paged_in_order, sums_outlive_entries, money_never_overflows, concurrent_sums_are_exact];
-            budgets: [set_and_read, set_again, a_new_one_counts_what_was_spent, charged_with_entries, charged_with_a_beginning,
-                removed_with_its_count, hostile_text_is_only_text];
+            budgets: [set_and_read, set_again, a_new_one_counts_what_was_spent, a_new_one_counts_a_runs_calls, charged_with_entries,
+                charged_with_a_beginning, removed_with_its_count, hostile_text_is_only_text];
             upkeep: [ready, recover_voids_leases, recover_returns_interrupted, paused_since, prune_takes_what_is_old,
                 prune_goes_by_the_end, prune_goes_by_capture, prune_goes_on_where_it_ended, prune_stops_at_its_limit,
                 keys_go_up_to_the_limit, close_stores_what_is_queued];

@@ -48,7 +48,7 @@ pub async fn events_come_back_as_they_went_in(store: Shared) {
     let kinds = ["completed", "run_started", "started"];
     let event = |seq: usize| NewEvent {
         seq: seq as u64,
-        kind: kinds[seq % 3],
+        kind: kinds[seq % 3].into(),
         payload: texts[seq * 7 % 8].clone(),
         state: (seq % 5 > 2).then(|| texts[seq * 3 % 8].clone()),
     };
@@ -58,7 +58,7 @@ pub async fn events_come_back_as_they_went_in(store: Shared) {
     }
     let expected = |event: &NewEvent| {
         let NewEvent { seq, kind, payload, state } = event.clone();
-        EventRecord { seq, kind: kind.to_owned(), payload, state }
+        EventRecord { seq, kind: kind.into_owned(), payload, state }
     };
     for (after, limit) in [(0, 1), (0, 300), (1, 2), (63, 64), (64, 64), (77, 3), (298, 9), (299, 1), (300, 1)] {
         let read = store.events_with_state(demo, id, after, limit).await.unwrap();

@@ -1,0 +1,211 @@
+//! The journal's two files, written in turns: one may be written anew from its beginning once the database has all that
+//! is in it. Owns their format and the lock on them.
+//!
+//! A file is a header, [`MARK`] and the database's own id, and records: length, checksum, number (little-endian `u32`,
+//! `u32`, `u64`), then the write as named MessagePack. The checksum is CRC-32 over number and write. Numbers have no gaps;
+//! what was cut off in the middle, and what is left from before, ends the file.
+
+use std::{
+    ffi::OsString,
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::RunWrite;
+
+/// What a file begins with; its last byte is the format's number.
+const MARK: [u8; 8] = *b"NKRUNS\0\x01";
+const HEADER: u64 = 24;
+/// Bytes before a record's write.
+const HEAD: usize = 16;
+
+/// From here on a file is left for the other.
+const LONG: u64 = 4 << 20;
+/// What grew past this, when the database took nothing for long, is given back.
+const TOO_LONG: u64 = 16 << 20;
+
+/// A write as it stands in a file, with room for what comes before it.
+pub(super) struct Record(Vec<u8>);
+
+impl Record {
+    /// `None` for one that is longer than a file can say; there is no other reason.
+    pub(super) fn of(write: &RunWrite) -> Option<Self> {
+        let mut bytes = Vec::with_capacity(4_096);
+        bytes.extend_from_slice(&[0; HEAD]);
+        let mut named = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+        serde::Serialize::serialize(write, &mut named).ok()?;
+        u32::try_from(bytes.len() - HEAD).ok()?;
+        Some(Self(bytes))
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn numbered(&mut self, number: u64) -> &[u8] {
+        let length = u32::try_from(self.0.len() - HEAD).unwrap_or(u32::MAX);
+        self.0[8..HEAD].copy_from_slice(&number.to_le_bytes());
+        let checksum = crc32fast::hash(&self.0[8..]);
+        self.0[..4].copy_from_slice(&length.to_le_bytes());
+        self.0[4..8].copy_from_slice(&checksum.to_le_bytes());
+        &self.0
+    }
+}
+
+/// What a file was found to hold.
+pub(super) struct Found {
+    pub(super) number: u64,
+    pub(super) write: Vec<u8>,
+}
+
+/// Where the files of a database are.
+pub(super) fn paths(database: &Path) -> [PathBuf; 2] {
+    ["-runs-0", "-runs-1"].map(|suffix| {
+        let mut name = OsString::from(database);
+        name.push(suffix);
+        name.into()
+    })
+}
+
+pub(super) struct Segments {
+    files: [File; 2],
+    /// Which one is written, from which record on, and how far it is.
+    at: usize,
+    first: u64,
+    end: u64,
+}
+
+impl Segments {
+    /// Opens both, made if missing; `None` where another process has them.
+    pub(super) fn open(database: &Path) -> io::Result<Option<Self>> {
+        let [first, second] = paths(database);
+        let files = [file(&first)?, file(&second)?];
+        match files[0].try_lock() {
+            Ok(()) => Ok(Some(Self { files, at: 0, first: 0, end: HEADER })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// What is in them of the database with that id.
+    pub(super) fn read(&mut self, database: &[u8; 16]) -> io::Result<Vec<Found>> {
+        let [first, second] = &mut self.files;
+        let mut found = read(first, database)?;
+        found.append(&mut read(second, database)?);
+        Ok(found)
+    }
+
+    /// Empties them, for the database with that id.
+    pub(super) fn start_over(&mut self, database: &[u8; 16]) -> io::Result<()> {
+        for file in &mut self.files {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(&[&MARK[..], database].concat())?;
+        }
+        (self.at, self.first, self.end) = (0, 0, HEADER);
+        self.files[0].seek(SeekFrom::Start(HEADER)).map(drop)
+    }
+
+    /// One call to the operating system. After a failure, what follows takes its place.
+    pub(super) fn append(&mut self, number: u64, record: &mut Record) -> io::Result<()> {
+        let bytes = record.numbered(number);
+        let file = &mut self.files[self.at];
+        match file.write_all(bytes) {
+            Ok(()) => self.end += bytes.len() as u64,
+            Err(error) => {
+                file.seek(SeekFrom::Start(self.end))?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes to the other file with record `next`, where this one is long and the database has all that is in the other:
+    /// `lacking` is the first record that it may lack.
+    pub(super) fn turn(&mut self, lacking: u64, next: u64) {
+        if self.end < LONG || lacking < self.first {
+            return;
+        }
+        let other = 1 - self.at;
+        let file = &mut self.files[other];
+        let cut = match file.metadata() {
+            Ok(data) if data.len() > TOO_LONG => file.set_len(HEADER),
+            _ => Ok(()),
+        };
+        match cut.and_then(|()| file.seek(SeekFrom::Start(HEADER))) {
+            Ok(_) => (self.at, self.first, self.end) = (other, next, HEADER),
+            Err(error) => tracing::warn!(%error, "the journal of runs grows: its other file cannot be used"),
+        }
+    }
+
+    /// Lets another process have them.
+    pub(super) fn release(&mut self, empty: bool) {
+        if empty {
+            for file in &self.files {
+                // What is left in it is known to be applied.
+                let _ = file.set_len(HEADER);
+            }
+        }
+        // Goes with the file's handle, if not now.
+        let _ = self.files[0].unlock();
+    }
+}
+
+/// What is in the files of a database that another process may have open.
+pub(super) fn peek(database: &Path, id: &[u8; 16]) -> io::Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for path in paths(database) {
+        match File::open(path) {
+            Ok(mut file) => found.append(&mut read(&mut file, id)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// For the owner only, as the database is.
+fn file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn read(file: &mut File, database: &[u8; 16]) -> io::Result<Vec<Found>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    let Some((header, rest)) = bytes.split_at_checked(HEADER as usize) else { return Ok(Vec::new()) };
+    let (mark, id) = header.split_at(MARK.len());
+    if mark[..7] == MARK[..7] && mark != MARK && mark[7] != 0 {
+        return Err(io::Error::other("another release of Noukai wrote the runs that are in it"));
+    }
+    if mark != MARK || id != database {
+        return Ok(Vec::new());
+    }
+    Ok(records(rest))
+}
+
+fn records(mut bytes: &[u8]) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    while let Some((number, write, rest)) = record(bytes) {
+        if found.last().is_some_and(|last| last.number + 1 != number) {
+            break;
+        }
+        found.push(Found { number, write: write.to_vec() });
+        bytes = rest;
+    }
+    found
+}
+
+fn record(bytes: &[u8]) -> Option<(u64, &[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (checksum, rest) = rest.split_first_chunk::<4>()?;
+    let (checked, after) = rest.split_at_checked(8 + usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    let (number, write) = checked.split_first_chunk::<8>()?;
+    let is_whole = crc32fast::hash(checked) == u32::from_le_bytes(*checksum);
+    is_whole.then(|| (u64::from_le_bytes(*number), write, after))
+}
