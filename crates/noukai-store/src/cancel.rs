@@ -1,7 +1,5 @@
 //! The end of a job that is cancelled while nobody works on it.
 
-use std::borrow::Cow;
-
 use noukai_api::RunStatus;
 
 use crate::{Cancellation, NewEvent, RunChange, RunFinish, RunRecord, RunWrite, StoreError};
@@ -17,10 +15,7 @@ impl Cancellation {
         let all = closing.chain([(self.event_kind, &self.event_payload)]);
         let numbered = (run.last_seq + 1..).zip(all);
         Ok(numbered
-            .map(|(seq, (kind, payload))| {
-                let kind = Cow::Borrowed(kind);
-                NewEvent { seq, kind, payload: payload.clone(), state: None }
-            })
+            .map(|(seq, (kind, payload))| NewEvent { seq, kind: kind.into(), payload: payload.clone(), state: None })
             .collect())
     }
 

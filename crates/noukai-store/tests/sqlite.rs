@@ -19,8 +19,13 @@ async fn make_store() -> Shared {
 contract_tests!(sqlite, crate::make_store);
 
 /// Beside another process, as commands are: each write goes to the database itself.
+fn beside(path: Option<&Path>) -> Shared {
+    let path = path.map(Path::to_owned);
+    Arc::new(SqliteStore::open(SqliteOptions { path, alone: false, ..SqliteOptions::default() }).unwrap())
+}
+
 async fn make_store_without_journal() -> Shared {
-    Arc::new(SqliteStore::open(SqliteOptions { alone: false, ..SqliteOptions::default() }).unwrap())
+    beside(None)
 }
 
 contract_tests!(sqlite_without_journal, crate::make_store_without_journal);

@@ -29,6 +29,7 @@ mod queues;
 mod readers;
 mod rows;
 mod runs;
+mod savepoint;
 mod test_cases;
 mod tools;
 mod upkeep;

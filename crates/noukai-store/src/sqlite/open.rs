@@ -107,7 +107,7 @@ fn directories() -> fs::DirBuilder {
 }
 
 /// Another process may make it at the same moment, so that it is there already is no error.
-fn file_options() -> fs::OpenOptions {
+pub(super) fn file_options() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]

@@ -41,7 +41,9 @@ impl SqliteStore {
         Ok(Inspection {
             schema: SchemaState { found, current: migrations::CURRENT, pending: migrations::after(found) },
             damage,
-            bytes: size(path) + size(&path.with_extension("db-wal")) + journal::size(path),
+            bytes: size(path)
+                + size(&path.with_extension("db-wal"))
+                + journal::paths(path).iter().map(|path| size(path)).sum::<u64>(),
             newest_run: db.query_row(NEWEST, [], |row| time_if(row, 0)).map_err(fault)?,
         })
     }

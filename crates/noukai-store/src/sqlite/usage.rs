@@ -107,8 +107,9 @@ pub(super) fn add(db: &Connection, effects: &mut Effects, entries: &[Arc<UsageEn
     Ok(())
 }
 
-/// Sums up and charges what the operations of one transaction have added: most of it goes to the same few rows.
-pub(super) fn settle(db: &Connection, effects: &Effects) -> rusqlite::Result<()> {
+/// Sums up and charges what the operations of one transaction have added since it was last done: most of it goes to the
+/// same few rows.
+pub(super) fn settle(db: &Connection, effects: &mut Effects) -> rusqlite::Result<()> {
     let mut hours: HashMap<Hour<'_>, UsageTotals> = HashMap::new();
     for entry in effects.entries() {
         hours.entry(Hour::of(entry)).or_default().add(entry);
@@ -125,6 +126,7 @@ pub(super) fn settle(db: &Connection, effects: &Effects) -> rusqlite::Result<()>
     for ((budget, period), amount) in charges {
         db.prepare_cached(budgets::CHARGE_SQLITE)?.execute(params![budget, period, amount])?;
     }
+    effects.settled();
     Ok(())
 }
 

@@ -17,8 +17,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     database,
-    journal::{self, Batch, Journal},
+    journal::{Batch, Journal},
     log::Log,
+    savepoint::{apart, step},
     usage,
 };
 use crate::{
@@ -314,10 +315,13 @@ impl Worker {
     fn transact(&mut self) -> Result<(), StoreError> {
         step(&self.db, "BEGIN IMMEDIATE")?;
         let outcome = self.run_all();
-        if !self.db.is_autocommit() {
-            step(&self.db, "ROLLBACK")?;
-        }
+        self.roll_back()?;
         outcome
+    }
+
+    /// Unless the transaction is over: committed, or undone by SQLite itself.
+    fn roll_back(&self) -> rusqlite::Result<()> {
+        if self.db.is_autocommit() { Ok(()) } else { step(&self.db, "ROLLBACK") }
     }
 
     /// Leaves the transaction open where nothing of it is to stay.
@@ -328,24 +332,21 @@ impl Worker {
                 return Ok(());
             }
         } else if !self.run_together() {
-            step(&self.db, "ROLLBACK")?;
+            self.roll_back()?;
             step(&self.db, "BEGIN IMMEDIATE")?;
             self.run_group()?;
         }
-        settle(&self.db, &mut self.effects)?;
-        if !self.batch.is_empty() {
-            self.batch.mark(&self.db)?;
-        }
+        usage::settle(&self.db, &mut self.effects)?;
         Ok(step(&self.db, "COMMIT")?)
     }
 
-    /// All of them without savepoints, which cost a copy of each page: nearly always all succeed. False where one did
-    /// not, so that the group must be undone and run anew.
+    /// All of them without savepoints, which cost a copy of each page: nearly always all succeed. What is journaled goes
+    /// first, sums included, as operations count on it. False where one did not succeed, so that the group must be undone
+    /// and run anew.
     fn run_together(&mut self) -> bool {
         let (db, effects) = (&self.db, &mut self.effects);
-        let all = self.batch.writes().iter().all(|write| journal::apply(db, effects, write).is_ok())
-            && settle(db, effects).is_ok()
-            && self.group.iter_mut().all(|operation| operation.run(db, effects));
+        let journaled = self.batch.is_empty() || self.batch.apply(db, effects).is_ok();
+        let all = journaled && self.group.iter_mut().all(|operation| operation.run(db, effects));
         if !all {
             self.effects = Effects::default();
         }
@@ -357,14 +358,9 @@ impl Worker {
     /// something stands against it: it is applied later.
     fn run_group(&mut self) -> Result<(), StoreError> {
         let (db, effects) = (&self.db, &mut self.effects);
-        for write in self.batch.writes() {
-            apart(db, effects, |effects| match journal::apply(db, effects, write) {
-                Ok(()) => Ok(true),
-                Err(StoreError::Conflict(_)) => Ok(false),
-                Err(error) => Err(error),
-            })?;
+        if !self.batch.is_empty() {
+            self.batch.apply_apart(db, effects)?;
         }
-        settle(db, effects)?;
         for operation in &mut self.group {
             apart(db, effects, |effects| Ok(operation.run(db, effects)))?;
         }
@@ -414,32 +410,6 @@ impl Wake for Woken {
     fn wake_by_ref(self: &Arc<Self>) {
         self.0.unpark();
     }
-}
-
-/// Before the operations, which count on all that was acknowledged before them, sums included.
-fn settle(db: &Connection, effects: &mut Effects) -> rusqlite::Result<()> {
-    usage::settle(db, effects)?;
-    effects.settled();
-    Ok(())
-}
-
-/// In a savepoint: what says that it failed is undone.
-fn apart(
-    db: &Connection,
-    effects: &mut Effects,
-    work: impl FnOnce(&mut Effects) -> Result<bool, StoreError>,
-) -> Result<(), StoreError> {
-    let mark = effects.mark();
-    step(db, "SAVEPOINT operation")?;
-    if !work(effects)? {
-        step(db, "ROLLBACK TO operation")?;
-        effects.back_to(mark);
-    }
-    Ok(step(db, "RELEASE operation")?)
-}
-
-fn step(db: &Connection, sql: &str) -> rusqlite::Result<()> {
-    db.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 #[cfg(test)]

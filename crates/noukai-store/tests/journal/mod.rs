@@ -11,7 +11,7 @@ use noukai_store::*;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::{contract::bed::*, copy_files, open, refusal, shared};
+use crate::{beside, contract::bed::*, copy_files, open, refusal, shared};
 
 /// A store whose database takes no writes just now, as another connection has the lock: what is acknowledged is in the
 /// journal alone. The lock goes before the store.
@@ -237,9 +237,7 @@ async fn a_start_that_fails_is_made_again() {
 async fn one_process_has_it() {
     let held = Held::new().await;
     held.let_go();
-    let beside =
-        SqliteStore::open(SqliteOptions { path: Some(held.path.clone()), alone: false, ..SqliteOptions::default() });
-    let beside: Shared = std::sync::Arc::new(beside.unwrap());
+    let beside = beside(Some(&held.path));
     held.lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     let ids = held.runs(2).await;
     assert_eq!(beside.run(held.demo, ids[0]).await.unwrap(), None, "not yet in the database");
@@ -257,9 +255,7 @@ async fn a_command_applies_what_a_kill_left() {
     let held = Held::new().await;
     let ids = held.runs(3).await;
     let copy = held.killed("copy.db");
-    let options = SqliteOptions { path: Some(copy.clone()), alone: false, ..SqliteOptions::default() };
-    let command: Shared = std::sync::Arc::new(SqliteStore::open(options).unwrap());
-    assert_whole(&command, held.demo, &ids).await;
+    assert_whole(&beside(Some(&copy)), held.demo, &ids).await;
     assert_whole(&shared(&copy), held.demo, &ids).await;
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
-use super::super::{append, rows::clamp};
+use super::super::{append, rows::clamp, savepoint, usage};
 use crate::{RunId, RunWrite, StoreError, hub::Effects};
 
 const APPLIED: &str = "UPDATE run_journal SET applied = $1";
@@ -53,22 +53,43 @@ impl Batch {
         self.at.clear();
     }
 
-    /// Notes in the same transaction how far the database is.
-    pub(in super::super) fn mark(&self, db: &Connection) -> rusqlite::Result<()> {
-        db.prepare_cached(APPLIED)?.execute([clamp(self.number)]).map(drop)
+    /// Applies all, sums included, and notes how far the database then is. An error is to undo the transaction.
+    pub(in super::super) fn apply(&self, db: &Connection, effects: &mut Effects) -> Result<(), StoreError> {
+        for write in &self.writes {
+            apply(db, effects, write)?;
+        }
+        self.conclude(db, effects)
+    }
+
+    /// The same, but for what something stands against: that is left out, and said in the log, as its caller has been
+    /// answered. Its run was changed from outside.
+    pub(in super::super) fn apply_apart(&self, db: &Connection, effects: &mut Effects) -> Result<(), StoreError> {
+        for write in &self.writes {
+            savepoint::apart(db, effects, |effects| match apply(db, effects, write) {
+                Ok(()) => Ok(true),
+                Err(StoreError::Conflict(error)) => {
+                    tracing::error!(error, run = %write.run_id, "a journaled write was overtaken from outside");
+                    Ok(false)
+                }
+                Err(error) => Err(error),
+            })?;
+        }
+        self.conclude(db, effects)
+    }
+
+    fn conclude(&self, db: &Connection, effects: &mut Effects) -> Result<(), StoreError> {
+        usage::settle(db, effects)?;
+        db.prepare_cached(APPLIED)?.execute([clamp(self.number)])?;
+        Ok(())
     }
 }
 
-/// Applies one. What stands against it is for the log, as its caller has been answered: its run was changed from outside.
-/// Every other error is the database's, and the write is to be applied later.
-pub(in super::super) fn apply(db: &Connection, effects: &mut Effects, write: &RunWrite) -> Result<(), StoreError> {
+/// Its watchers were told when it was acknowledged.
+fn apply(db: &Connection, effects: &mut Effects, write: &RunWrite) -> Result<(), StoreError> {
     let mark = effects.mark();
-    let applied = append::apply(db, effects, write);
+    append::apply(db, effects, write)?;
     effects.are_known_since(mark);
-    if let Err(error @ StoreError::Conflict(_)) = &applied {
-        tracing::error!(%error, run = %write.run_id, "what stands against a journaled write came from outside");
-    }
-    applied
+    Ok(())
 }
 
 /// A run's next write onto what came before.

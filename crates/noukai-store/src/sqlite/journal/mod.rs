@@ -28,8 +28,9 @@ use std::{
 use parking_lot::Mutex;
 
 pub(super) use self::{
-    batch::{Batch, apply},
-    recovery::{Owner, open, peek, replay_into, size},
+    batch::Batch,
+    recovery::{Owner, open, peek, replay_into},
+    segments::paths,
 };
 use self::{
     segments::{Record, Segments},
@@ -44,7 +45,8 @@ const MOST_KNOWN: usize = 16_384;
 /// The callers' end, and the writer's.
 pub(super) struct Journal {
     state: Mutex<State>,
-    /// The number of the last record, and of the last one before which nothing is lacking in the database.
+    /// The number of the last record, changed under the lock, and of the last one before which nothing is lacking in the
+    /// database.
     last: AtomicU64,
     applied: AtomicU64,
     /// The database takes nothing just now: callers are to hear of it, so their writes go there.
@@ -55,7 +57,6 @@ pub(super) struct Journal {
 
 struct State {
     segments: Segments,
-    last: u64,
     waiting: Waiting,
     /// Most runs that wait.
     most: usize,
@@ -76,7 +77,7 @@ enum Standing {
 impl Journal {
     /// `last`: the number of the last record that is in the database; `most`: how many runs may wait.
     fn new(segments: Segments, last: u64, most: usize) -> Self {
-        let state = State { segments, last, waiting: Waiting::default(), most, known: HashMap::new(), closed: false };
+        let state = State { segments, waiting: Waiting::default(), most, known: HashMap::new(), closed: false };
         Self {
             state: Mutex::new(state),
             last: AtomicU64::new(last),
@@ -98,11 +99,12 @@ impl Journal {
         let record = (is_fit(&write) && !self.stuck.load(Ordering::Relaxed)).then(|| Record::of(&write)).flatten();
         let mut state = self.state.lock();
         let Some(record) = record else { return Some(state.leave(write)) };
-        let is_due = match state.keep(write, record) {
+        let number = self.last.load(Ordering::Relaxed) + 1;
+        let is_due = match state.keep(number, write, record) {
             Ok(is_due) => is_due,
             Err(write) => return Some(*write),
         };
-        self.last.store(state.last, Ordering::Release);
+        self.last.store(number, Ordering::Release);
         drop(state);
         if let (true, Some(writer)) = (is_due, self.writer.get()) {
             writer.unpark();
@@ -129,7 +131,7 @@ impl Journal {
     pub(super) fn take(&self, batch: &mut Batch, everything: bool) {
         let mut state = self.state.lock();
         let stays = state.waiting.take(batch, everything, Instant::now());
-        let next = state.last + 1;
+        let next = self.last.load(Ordering::Relaxed) + 1;
         batch.reaches(stays.unwrap_or(next) - 1);
         // What the batch has is not in the database yet.
         let lacking = self.applied.load(Ordering::Acquire) + 1;
@@ -163,19 +165,18 @@ impl Journal {
 
 impl State {
     /// Whether the writer has something to do sooner than before.
-    fn keep(&mut self, write: RunWrite, mut record: Record) -> Result<bool, Box<RunWrite>> {
+    fn keep(&mut self, number: u64, write: RunWrite, mut record: Record) -> Result<bool, Box<RunWrite>> {
         let Some(standing) = self.after(&write) else { return Err(Box::new(self.leave(write))) };
-        if let Err(error) = self.segments.append(self.last + 1, &mut record) {
+        if let Err(error) = self.segments.append(number, &mut record) {
             tracing::error!(%error, "a write of a run could not be journaled; it goes to the database at once");
             return Err(Box::new(self.leave(write)));
         }
-        self.last += 1;
         if matches!(write.change, Some(RunChange::Finished(_))) {
             self.known.remove(&write.run_id);
         } else {
             self.note(write.run_id, standing);
         }
-        Ok(self.waiting.push(write, self.last, record.len(), Instant::now()))
+        Ok(self.waiting.push(write, number, record.len(), Instant::now()))
     }
 
     /// Leaves it, and what follows it, to the database.

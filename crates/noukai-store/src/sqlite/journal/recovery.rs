@@ -1,7 +1,7 @@
 //! The journal at a start: applying what the database lacks after a sudden end. Also into a copy of the database.
 
 use std::{
-    fs, io,
+    io,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::{
     Journal,
-    batch::{self, Batch},
+    batch::Batch,
     segments::{self, Found, Segments},
 };
 use crate::{
@@ -21,7 +21,6 @@ use crate::{
     sqlite::{
         open as file,
         rows::{count, spelled},
-        usage,
     },
 };
 
@@ -58,7 +57,7 @@ pub(in super::super) fn open(
     let unusable = |error| unusable(path, &error);
     let Some(mut segments) = wait(path, owner).map_err(unusable)? else { return Ok(None) };
     let (id, applied) = standing(db).map_err(|error| file::fault(path, error))?;
-    let found = segments.read(&id).map_err(unusable)?;
+    let found = segments::read(path, &id).map_err(unusable)?;
     let last = found.iter().map(|found| found.number).max().unwrap_or(0).max(applied);
     let lacking = lacking(found, applied);
     if !lacking.is_empty() {
@@ -84,7 +83,7 @@ pub(in super::super) fn peek(path: &Path, db: &Connection) -> Result<Seen, Store
         return Ok(Seen(Vec::new()));
     }
     let (id, _) = standing(db).map_err(|error| file::fault(path, error))?;
-    segments::peek(path, &id).map(Seen).map_err(|error| unusable(path, &error))
+    segments::read(path, &id).map(Seen).map_err(|error| unusable(path, &error))
 }
 
 /// Brings a copy up to what was seen in the original's journal, and makes it a database of its own.
@@ -104,11 +103,6 @@ pub(in super::super) fn replay_into(copy: &Path, seen: Seen, db: &mut Connection
 /// Older schemas know of none.
 fn has_journal(db: &Connection) -> rusqlite::Result<bool> {
     db.query_row(TABLE, [], |row| row.get(0))
-}
-
-/// Bytes of its files.
-pub(in super::super) fn size(path: &Path) -> u64 {
-    segments::paths(path).iter().map(|path| fs::metadata(path).map_or(0, |data| data.len())).sum()
 }
 
 fn wait(path: &Path, owner: Owner) -> io::Result<Option<Segments>> {
@@ -171,20 +165,8 @@ fn is_lacking(db: &Connection, write: &RunWrite) -> rusqlite::Result<bool> {
 
 /// All in one transaction: a start that is cut off, or whose disk is full, is as if it had not been.
 fn apply_batch(db: &mut Connection, batch: &Batch) -> Result<(), StoreError> {
-    let mut transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut effects = Effects::default();
-    for write in batch.writes() {
-        let mark = effects.mark();
-        let savepoint = transaction.savepoint()?;
-        match batch::apply(&savepoint, &mut effects, write) {
-            Ok(()) => savepoint.commit()?,
-            // Rolled back as it goes.
-            Err(StoreError::Conflict(_)) => effects.back_to(mark),
-            Err(error) => return Err(error),
-        }
-    }
-    usage::settle(&transaction, &effects)?;
-    batch.mark(&transaction)?;
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    batch.apply_apart(&transaction, &mut Effects::default())?;
     Ok(transaction.commit()?)
 }
 

@@ -7,12 +7,12 @@
 
 use std::{
     ffi::OsString,
-    fs::{File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, SeekFrom, Write},
+    fs::{self, File, TryLockError},
+    io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
-use crate::RunWrite;
+use crate::{RunWrite, sqlite::open};
 
 /// What a file begins with; its last byte is the format's number.
 const MARK: [u8; 8] = *b"NKRUNS\0\x01";
@@ -60,7 +60,7 @@ pub(super) struct Found {
 }
 
 /// Where the files of a database are.
-pub(super) fn paths(database: &Path) -> [PathBuf; 2] {
+pub(in super::super) fn paths(database: &Path) -> [PathBuf; 2] {
     ["-runs-0", "-runs-1"].map(|suffix| {
         let mut name = OsString::from(database);
         name.push(suffix);
@@ -86,14 +86,6 @@ impl Segments {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
-    }
-
-    /// What is in them of the database with that id.
-    pub(super) fn read(&mut self, database: &[u8; 16]) -> io::Result<Vec<Found>> {
-        let [first, second] = &mut self.files;
-        let mut found = read(first, database)?;
-        found.append(&mut read(second, database)?);
-        Ok(found)
     }
 
     /// Empties them, for the database with that id.
@@ -152,12 +144,12 @@ impl Segments {
     }
 }
 
-/// What is in the files of a database that another process may have open.
-pub(super) fn peek(database: &Path, id: &[u8; 16]) -> io::Result<Vec<Found>> {
+/// What is in the files of the database with that id; another process may have them open.
+pub(super) fn read(database: &Path, id: &[u8; 16]) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     for path in paths(database) {
-        match File::open(path) {
-            Ok(mut file) => found.append(&mut read(&mut file, id)?),
+        match fs::read(path) {
+            Ok(bytes) => found.append(&mut records_of(&bytes, id)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -167,17 +159,10 @@ pub(super) fn peek(database: &Path, id: &[u8; 16]) -> io::Result<Vec<Found>> {
 
 /// For the owner only, as the database is.
 fn file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    open::file_options().read(true).open(path)
 }
 
-fn read(file: &mut File, database: &[u8; 16]) -> io::Result<Vec<Found>> {
-    let mut bytes = Vec::new();
-    file.rewind()?;
-    file.read_to_end(&mut bytes)?;
+fn records_of(bytes: &[u8], database: &[u8; 16]) -> io::Result<Vec<Found>> {
     let Some((header, rest)) = bytes.split_at_checked(HEADER as usize) else { return Ok(Vec::new()) };
     let (mark, id) = header.split_at(MARK.len());
     if mark[..7] == MARK[..7] && mark != MARK && mark[7] != 0 {

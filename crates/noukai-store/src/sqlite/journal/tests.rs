@@ -86,7 +86,7 @@ fn a_file_is_not_written_over_before_the_database_has_it() {
     journal.take(&mut second, true);
     assert_eq!((second.writes().len(), second.number()), (10, 19));
     fill(&journal, 1);
-    let mut found: Vec<u64> = segments::peek(&path, &[7; 16]).unwrap().into_iter().map(|found| found.number).collect();
+    let mut found: Vec<u64> = segments::read(&path, &[7; 16]).unwrap().into_iter().map(|found| found.number).collect();
     found.sort_unstable();
     assert_eq!(found, (1..=20).collect::<Vec<_>>());
     journal.applied(second.number());
