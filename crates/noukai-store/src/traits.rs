@@ -471,6 +471,11 @@ impl Ticket {
         Self(None)
     }
 
+    /// Whether the write is known to be stored, so that there is nothing to wait for.
+    pub const fn is_kept(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Waits until the write is stored.
     pub async fn stored(self) -> Result<(), StoreError> {
         match self.0 {

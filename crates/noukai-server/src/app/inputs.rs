@@ -23,10 +23,15 @@ const FILENAME_CHARS: usize = 255;
 pub(crate) struct RunInputs {
     v: u32,
     pub initial: Arc<Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conversation: Vec<Message>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: Overrides,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice>,
     /// The API key that the run is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

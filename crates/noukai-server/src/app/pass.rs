@@ -194,7 +194,7 @@ impl App {
         if pass.begin == Begin::Create && recorder.begin_later() {
             self.inner.beginnings.add(self, &recorder);
         }
-        let cancel = pass.cancel.clone().unwrap_or_else(|| self.cutting().child_token());
+        let cancel = pass.cancel.clone().unwrap_or_else(|| self.cutting().clone());
         let walked = AssertUnwindSafe(noukai_engine::run(spec, &ports, &cancel)).catch_unwind().await;
         let report = walked.unwrap_or_else(|_| panicked());
         let end = End { app: self, pass: &pass, recorder: &recorder };

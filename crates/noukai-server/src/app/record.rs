@@ -18,6 +18,9 @@ use super::capture::{Capture, Content};
 /// Version of the records below. A change that old readers cannot take counts it up.
 const VERSION: u32 = 1;
 
+/// Most records with short contents take no more, so that their texts need not grow.
+const USUAL_BYTES: usize = 512;
+
 /// A record as it stands in the store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Stored {
@@ -28,7 +31,9 @@ pub(crate) struct Stored {
 
 impl Stored {
     pub fn text(record: Record) -> String {
-        serde_json::to_string(&Self { v: VERSION, record }).unwrap_or_default()
+        let mut text = Vec::with_capacity(USUAL_BYTES);
+        let written = serde_json::to_writer(&mut text, &Self { v: VERSION, record });
+        written.ok().and_then(|()| String::from_utf8(text).ok()).unwrap_or_default()
     }
 }
 

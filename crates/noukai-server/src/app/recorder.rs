@@ -153,7 +153,7 @@ impl Recorder {
         }
     }
 
-    /// Queues what is held as one write.
+    /// Queues what is held as one write; what is to be waited for until it is stored, if anything.
     fn flush(&self, held: &mut Held, always: bool) -> Option<WriteDone> {
         if !always && held.events.is_empty() && held.create.is_none() {
             return None;
@@ -169,6 +169,9 @@ impl Recorder {
             usage: usage.clone(),
             fence: self.target.lease.clone(),
         });
+        if ticket.is_kept() && self.observer.is_none() {
+            return held.results.clone();
+        }
         let app = self.app.clone();
         let stored = ticket.stored().map(move |stored| {
             if stored.is_err() && !usage.is_empty() {

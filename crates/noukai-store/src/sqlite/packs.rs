@@ -51,7 +51,7 @@ fn fitting(events: &[NewEvent]) -> usize {
 
 /// Whether the text can stand for something on a line of its own.
 fn is_line(text: &str) -> bool {
-    !text.is_empty() && !text.as_bytes().contains(&b'\n')
+    !text.is_empty() && memchr::memchr(b'\n', text.as_bytes()).is_none()
 }
 
 fn lines(pack: &[NewEvent], part: impl Fn(&NewEvent) -> &str) -> String {
