@@ -2,10 +2,10 @@
 //! commit.
 //!
 //! A commit costs as much for one row as for a hundred, and who waits for it waits for other threads to have their
-//! turns. So a write of a run is acknowledged as soon as it is in the journal, which is one call to the operating
-//! system on the caller's own thread, and the writer takes what came together into one transaction (see [`waiting`]).
-//! After a sudden end the next start applies what the database lacks. Owns which writes may be acknowledged so: those
-//! of runs that began here and that nothing else has changed since, for of these it knows where they stand.
+//! turns. So a write of a run is acknowledged as soon as it is in the journal, which takes one copy on the caller's own
+//! thread, and the writer takes what came together into one transaction (see [`waiting`]). After a sudden end the next
+//! start applies what the database lacks. Owns which writes may be acknowledged so: those of runs that began here and
+//! that nothing else has changed since, for of these it knows where they stand.
 //! It survives what [`super::Durability::Normal`] survives; without that there is no journal.
 //!
 //! Must not touch the database, but for [`recovery`].

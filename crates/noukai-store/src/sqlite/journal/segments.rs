@@ -4,26 +4,35 @@
 //! A file is a header, [`MARK`] and the database's own id, and records: length, checksum, number (little-endian `u32`,
 //! `u32`, `u64`), then the write as named MessagePack. The checksum is CRC-32 over number and write. Numbers have no gaps;
 //! what was cut off in the middle, and what is left from before, ends the file.
+//!
+//! What is written is copied into the mapped file: it is the file's content at once, also where the process is killed, and
+//! no thread goes into the operating system while it holds what others wait for. A file has its room on the disk before it
+//! is mapped, as SQLite does it with the file beside its log.
 
 use std::{
     ffi::OsString,
     fs::{self, File, TryLockError},
-    io::{self, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
+    ops::Range,
     path::{Path, PathBuf},
 };
+
+use memmap2::MmapMut;
 
 use crate::{RunWrite, sqlite::open};
 
 /// What a file begins with; its last byte is the format's number.
 const MARK: [u8; 8] = *b"NKRUNS\0\x01";
-const HEADER: u64 = 24;
+const HEADER: usize = 24;
 /// Bytes before a record's write.
 const HEAD: usize = 16;
 
+/// Room is made in pieces of so much.
+const PIECE: usize = 256 << 10;
 /// From here on a file is left for the other.
-const LONG: u64 = 4 << 20;
+const LONG: usize = 1 << 20;
 /// What grew past this, when the database took nothing for long, is given back.
-const TOO_LONG: u64 = 16 << 20;
+const TOO_LONG: usize = 16 << 20;
 
 /// A write as it stands in a file, with room for what comes before it.
 pub(super) struct Record(Vec<u8>);
@@ -69,19 +78,19 @@ pub(in super::super) fn paths(database: &Path) -> [PathBuf; 2] {
 }
 
 pub(super) struct Segments {
-    files: [File; 2],
+    files: [Segment; 2],
     /// Which one is written, from which record on, and how far it is.
     at: usize,
     first: u64,
-    end: u64,
+    end: usize,
 }
 
 impl Segments {
     /// Opens both, made if missing; `None` where another process has them.
     pub(super) fn open(database: &Path) -> io::Result<Option<Self>> {
         let [first, second] = paths(database);
-        let files = [file(&first)?, file(&second)?];
-        match files[0].try_lock() {
+        let files = [Segment::open(&first)?, Segment::open(&second)?];
+        match files[0].file.try_lock() {
             Ok(()) => Ok(Some(Self { files, at: 0, first: 0, end: HEADER })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
@@ -90,26 +99,22 @@ impl Segments {
 
     /// Empties them, for the database with that id.
     pub(super) fn start_over(&mut self, database: &[u8; 16]) -> io::Result<()> {
-        for file in &mut self.files {
-            file.set_len(0)?;
-            file.rewind()?;
-            file.write_all(&[&MARK[..], database].concat())?;
+        for segment in &mut self.files {
+            segment.cut(0)?;
+            segment.file.rewind()?;
+            segment.file.write_all(&[&MARK[..], database].concat())?;
         }
         (self.at, self.first, self.end) = (0, 0, HEADER);
-        self.files[0].seek(SeekFrom::Start(HEADER)).map(drop)
+        Ok(())
     }
 
-    /// One call to the operating system. After a failure, what follows takes its place.
+    /// Copies the record in; but for when the file needs more room, without a call to the operating system. After a failure,
+    /// what follows takes its place.
     pub(super) fn append(&mut self, number: u64, record: &mut Record) -> io::Result<()> {
         let bytes = record.numbered(number);
-        let file = &mut self.files[self.at];
-        match file.write_all(bytes) {
-            Ok(()) => self.end += bytes.len() as u64,
-            Err(error) => {
-                file.seek(SeekFrom::Start(self.end))?;
-                return Err(error);
-            }
-        }
+        let end = self.end + bytes.len();
+        self.files[self.at].room(self.end..end)?.copy_from_slice(bytes);
+        self.end = end;
         Ok(())
     }
 
@@ -121,26 +126,63 @@ impl Segments {
         }
         let other = 1 - self.at;
         let file = &mut self.files[other];
-        let cut = match file.metadata() {
-            Ok(data) if data.len() > TOO_LONG => file.set_len(HEADER),
-            _ => Ok(()),
-        };
-        match cut.and_then(|()| file.seek(SeekFrom::Start(HEADER))) {
-            Ok(_) => (self.at, self.first, self.end) = (other, next, HEADER),
+        let cut = if file.length() > TOO_LONG { file.cut(HEADER) } else { Ok(()) };
+        match cut {
+            Ok(()) => (self.at, self.first, self.end) = (other, next, HEADER),
             Err(error) => tracing::warn!(%error, "the journal of runs grows: its other file cannot be used"),
         }
     }
 
     /// Lets another process have them.
     pub(super) fn release(&mut self, empty: bool) {
-        if empty {
-            for file in &self.files {
-                // What is left in it is known to be applied.
-                let _ = file.set_len(HEADER);
-            }
+        for segment in self.files.iter_mut().filter(|_| empty) {
+            // What is left in it is known to be applied.
+            let _ = segment.cut(HEADER);
         }
         // Goes with the file's handle, if not now.
-        let _ = self.files[0].unlock();
+        let _ = self.files[0].file.unlock();
+    }
+}
+
+/// One file, and what of it has room.
+struct Segment {
+    file: File,
+    mapped: Option<MmapMut>,
+}
+
+impl Segment {
+    /// For the owner only, as the database is.
+    fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: open::file_options().read(true).open(path)?, mapped: None })
+    }
+
+    fn length(&self) -> usize {
+        self.mapped.as_ref().map_or(0, |mapped| mapped.len())
+    }
+
+    /// Its bytes at `place`, made room for where they have none.
+    fn room(&mut self, place: Range<usize>) -> io::Result<&mut [u8]> {
+        if self.length() < place.end {
+            self.grow(place.end)?;
+        }
+        let room = self.mapped.as_mut().and_then(|mapped| mapped.get_mut(place));
+        room.ok_or_else(|| io::Error::other("the journal's file has no room"))
+    }
+
+    /// Writes zeros, so that the disk cannot turn out to be full when they are written over.
+    #[expect(unsafe_code, reason = "a mapped file must not be cut by anyone else: whoever may write it heeds its lock")]
+    fn grow(&mut self, length: usize) -> io::Result<()> {
+        let length = length.next_multiple_of(PIECE) as u64;
+        let there = self.file.seek(SeekFrom::End(0))?;
+        io::copy(&mut io::repeat(0).take(length.saturating_sub(there)), &mut self.file)?;
+        self.mapped = None;
+        self.mapped = Some(unsafe { MmapMut::map_mut(&self.file)? });
+        Ok(())
+    }
+
+    fn cut(&mut self, length: usize) -> io::Result<()> {
+        self.mapped = None;
+        self.file.set_len(length as u64)
     }
 }
 
@@ -157,13 +199,8 @@ pub(super) fn read(database: &Path, id: &[u8; 16]) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
-/// For the owner only, as the database is.
-fn file(path: &Path) -> io::Result<File> {
-    open::file_options().read(true).open(path)
-}
-
 fn records_of(bytes: &[u8], database: &[u8; 16]) -> io::Result<Vec<Found>> {
-    let Some((header, rest)) = bytes.split_at_checked(HEADER as usize) else { return Ok(Vec::new()) };
+    let Some((header, rest)) = bytes.split_at_checked(HEADER) else { return Ok(Vec::new()) };
     let (mark, id) = header.split_at(MARK.len());
     if mark[..7] == MARK[..7] && mark != MARK && mark[7] != 0 {
         return Err(io::Error::other("another release of Noukai wrote the runs that are in it"));
@@ -193,4 +230,54 @@ fn record(bytes: &[u8]) -> Option<(u64, &[u8], &[u8])> {
     let (number, write) = checked.split_first_chunk::<8>()?;
     let is_whole = crc32fast::hash(checked) == u32::from_le_bytes(*checksum);
     is_whole.then(|| (u64::from_le_bytes(*number), write, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem;
+
+    use uuid::Uuid;
+
+    use super::{super::tests::write, *};
+    use crate::RunId;
+
+    const DATABASE: [u8; 16] = [7; 16];
+
+    fn numbers(database: &Path) -> Vec<u64> {
+        read(database, &DATABASE).unwrap().into_iter().map(|found| found.number).collect()
+    }
+
+    #[test]
+    fn a_record_that_found_no_room_leaves_its_place_to_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("noukai.db");
+        let mut segments = Segments::open(&database).unwrap().unwrap();
+        segments.start_over(&DATABASE).unwrap();
+        let mut record = Record::of(&write(RunId(Uuid::nil()), 1, false)).unwrap();
+        let whole = mem::replace(&mut segments.files[0].file, File::open(&paths(&database)[0]).unwrap());
+        assert!(segments.append(1, &mut record).is_err(), "a file that cannot grow");
+        segments.files[0].file = whole;
+        for number in [1, 2] {
+            segments.append(number, &mut record).unwrap();
+        }
+        assert_eq!(numbers(&database), [1, 2]);
+    }
+
+    #[test]
+    fn a_record_longer_than_a_piece_has_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("noukai.db");
+        let mut segments = Segments::open(&database).unwrap().unwrap();
+        segments.start_over(&DATABASE).unwrap();
+        let mut long = write(RunId(Uuid::nil()), 1, false);
+        long.events[0].payload = "x".repeat(PIECE * 2);
+        let mut record = Record::of(&long).unwrap();
+        for number in 1..=3 {
+            segments.append(number, &mut record).unwrap();
+        }
+        assert_eq!(numbers(&database), [1, 2, 3]);
+        segments.release(true);
+        let lengths = paths(&database).map(|path| fs::metadata(path).unwrap().len());
+        assert_eq!(lengths, [HEADER as u64; 2], "given back");
+    }
 }
