@@ -11,7 +11,7 @@ use noukai_store::*;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::{beside, contract::bed::*, copy_files, open, refusal, shared};
+use crate::{beside, contract::bed::*, copy_files, kill, open, refusal, shared};
 
 /// A store whose database takes no writes just now, as another connection has the lock: what is acknowledged is in the
 /// journal alone. The lock goes before the store.
@@ -188,7 +188,7 @@ async fn its_files_are_written_in_turns() {
             ids.push(id);
         }
         let copy = directory.path().join(format!("copy-{round}.db"));
-        copy_files(&path, &copy);
+        kill(&path, &copy);
         assert_whole(&shared(&copy), demo, &ids).await;
         assert_whole(&store, demo, &ids).await;
     }

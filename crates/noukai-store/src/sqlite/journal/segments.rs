@@ -6,8 +6,9 @@
 //! what was cut off in the middle, and what is left from before, ends the file.
 //!
 //! What is written is copied into the mapped file: it is the file's content at once, also where the process is killed, and
-//! no thread goes into the operating system while it holds what others wait for. A file has its room on the disk before it
-//! is mapped, as SQLite does it with the file beside its log.
+//! takes no call to the operating system, in which a thread would lose its processor while others wait for the lock. A
+//! file has its room on the disk before it is mapped, as SQLite does it with the file beside its log: so a full disk is an
+//! error and not the end of the process, where the file system writes in place.
 
 use std::{
     ffi::OsString,
@@ -108,8 +109,7 @@ impl Segments {
         Ok(())
     }
 
-    /// Copies the record in; but for when the file needs more room, without a call to the operating system. After a failure,
-    /// what follows takes its place.
+    /// Copies the record in. After a failure, what follows takes its place.
     pub(super) fn append(&mut self, number: u64, record: &mut Record) -> io::Result<()> {
         let bytes = record.numbered(number);
         let end = self.end + bytes.len();
@@ -169,7 +169,7 @@ impl Segment {
         room.ok_or_else(|| io::Error::other("the journal's file has no room"))
     }
 
-    /// Writes zeros, so that the disk cannot turn out to be full when they are written over.
+    /// Writes zeros, so that the disk is not found to be full when they are written over.
     #[expect(unsafe_code, reason = "a mapped file must not be cut by anyone else: whoever may write it heeds its lock")]
     fn grow(&mut self, length: usize) -> io::Result<()> {
         let length = length.next_multiple_of(PIECE) as u64;
