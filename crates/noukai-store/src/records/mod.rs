@@ -245,6 +245,11 @@ pub struct RunWrite {
 }
 
 impl RunWrite {
+    /// Whether it ends its run.
+    pub(crate) const fn is_last(&self) -> bool {
+        matches!(self.change, Some(RunChange::Finished(_)))
+    }
+
     /// Whether it ends its run, and not as cancelled.
     pub(crate) fn ends_otherwise_than_cancelled(&self) -> bool {
         matches!(&self.change, Some(RunChange::Finished(finish)) if finish.status != RunStatus::Cancelled)

@@ -171,7 +171,7 @@ impl State {
             tracing::error!(%error, "a write of a run could not be journaled; it goes to the database at once");
             return Err(Box::new(self.leave(write)));
         }
-        if matches!(write.change, Some(RunChange::Finished(_))) {
+        if write.is_last() {
             self.known.remove(&write.run_id);
         } else {
             self.note(write.run_id, standing);
@@ -182,7 +182,7 @@ impl State {
     /// Leaves it, and what follows it, to the database.
     fn leave(&mut self, write: RunWrite) -> RunWrite {
         let run = write.run_id;
-        if matches!(write.change, Some(RunChange::Finished(_))) {
+        if write.is_last() {
             self.known.remove(&run);
         } else if self.known.contains_key(&run) || write.create.as_ref().is_some_and(|new| new.job.is_none()) {
             self.note(run, Standing::Elsewhere);

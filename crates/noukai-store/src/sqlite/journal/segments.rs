@@ -238,10 +238,11 @@ mod tests {
 
     use uuid::Uuid;
 
-    use super::{super::tests::write, *};
+    use super::{
+        super::tests::{DATABASE, segments, write},
+        *,
+    };
     use crate::RunId;
-
-    const DATABASE: [u8; 16] = [7; 16];
 
     fn numbers(database: &Path) -> Vec<u64> {
         read(database, &DATABASE).unwrap().into_iter().map(|found| found.number).collect()
@@ -251,8 +252,7 @@ mod tests {
     fn a_record_that_found_no_room_leaves_its_place_to_the_next() {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("noukai.db");
-        let mut segments = Segments::open(&database).unwrap().unwrap();
-        segments.start_over(&DATABASE).unwrap();
+        let mut segments = segments(&database);
         let mut record = Record::of(&write(RunId(Uuid::nil()), 1, false)).unwrap();
         let whole = mem::replace(&mut segments.files[0].file, File::open(&paths(&database)[0]).unwrap());
         assert!(segments.append(1, &mut record).is_err(), "a file that cannot grow");
@@ -267,8 +267,7 @@ mod tests {
     fn a_record_longer_than_a_piece_has_room() {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("noukai.db");
-        let mut segments = Segments::open(&database).unwrap().unwrap();
-        segments.start_over(&DATABASE).unwrap();
+        let mut segments = segments(&database);
         let mut long = write(RunId(Uuid::nil()), 1, false);
         long.events[0].payload = "x".repeat(PIECE * 2);
         let mut record = Record::of(&long).unwrap();

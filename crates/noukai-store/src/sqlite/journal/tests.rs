@@ -1,5 +1,7 @@
 //! What only the inside shows of the journal, and writes to test it with.
 
+use std::path::Path;
+
 use noukai_api::{CaptureMode, RunStatus, Tokens, TriggerType};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -58,6 +60,15 @@ fn beginning(run: RunId, ends: bool) -> RunWrite {
     RunWrite { create: Some(Box::new(new)), ..write(run, 1, ends) }
 }
 
+pub(super) const DATABASE: [u8; 16] = [7; 16];
+
+/// Files of the database with that id.
+pub(super) fn segments(database: &Path) -> Segments {
+    let mut segments = Segments::open(database).unwrap().unwrap();
+    segments.start_over(&DATABASE).unwrap();
+    segments
+}
+
 /// Whole runs of half a megabyte each.
 fn fill(journal: &Journal, count: u64) {
     for _ in 0..count {
@@ -72,9 +83,7 @@ fn fill(journal: &Journal, count: u64) {
 fn a_file_is_not_written_over_before_the_database_has_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("noukai.db");
-    let mut segments = Segments::open(&path).unwrap().unwrap();
-    segments.start_over(&[7; 16]).unwrap();
-    let journal = Journal::new(segments, 0, 1_000);
+    let journal = Journal::new(segments(&path), 0, 1_000);
     fill(&journal, 9);
     assert!(journal.append(beginning(RunId(Uuid::now_v7()), false)).is_none());
     let mut first = Batch::default();
@@ -86,7 +95,7 @@ fn a_file_is_not_written_over_before_the_database_has_it() {
     journal.take(&mut second, true);
     assert_eq!((second.writes().len(), second.number()), (10, 19));
     fill(&journal, 1);
-    let mut found: Vec<u64> = segments::read(&path, &[7; 16]).unwrap().into_iter().map(|found| found.number).collect();
+    let mut found: Vec<u64> = segments::read(&path, &DATABASE).unwrap().into_iter().map(|found| found.number).collect();
     found.sort_unstable();
     assert_eq!(found, (1..=20).collect::<Vec<_>>());
     journal.applied(second.number());
@@ -101,9 +110,7 @@ fn a_file_is_not_written_over_before_the_database_has_it() {
 #[test]
 fn what_goes_on_elsewhere_is_forgotten() {
     let directory = tempfile::tempdir().unwrap();
-    let mut segments = Segments::open(&directory.path().join("noukai.db")).unwrap().unwrap();
-    segments.start_over(&[7; 16]).unwrap();
-    let journal = Journal::new(segments, 0, 1_000);
+    let journal = Journal::new(segments(&directory.path().join("noukai.db")), 0, 1_000);
     journal.stuck();
     for _ in 0..MOST_KNOWN * 2 + 10 {
         assert!(journal.append(beginning(RunId(Uuid::now_v7()), false)).is_some());

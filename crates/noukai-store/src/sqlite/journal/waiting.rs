@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::batch::{Batch, join};
-use crate::{RunChange, RunId, RunWrite};
+use crate::{RunId, RunWrite};
 
 /// How long the first run that has ended waits for others. What comes together in 10 ms keeps a processor so long that
 /// calls feel it (measured: a fifth at the 99th percentile); below, it costs the same.
@@ -49,7 +49,7 @@ impl Waiting {
     pub(super) fn push(&mut self, write: RunWrite, number: u64, bytes: usize, now: Instant) -> bool {
         let was_empty = self.open.is_empty() && self.ended.is_empty();
         self.bytes += bytes;
-        let ends = matches!(write.change, Some(RunChange::Finished(_)));
+        let ends = write.is_last();
         match self.open.entry(write.run_id) {
             Entry::Occupied(mut held) => {
                 join(&mut held.get_mut().write, write);
