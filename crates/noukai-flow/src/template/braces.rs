@@ -57,10 +57,14 @@ fn expand_text(mut text: &str, out: &mut String) {
 /// The plain identifier that `text` begins with, if a closing brace follows at once.
 fn name(text: &str) -> Option<&str> {
     let (name, _) = text.split_once('}')?;
-    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
-        && !RESERVED.contains(&name);
-    plain.then_some(name)
+    is_name(name).then_some(name)
+}
+
+/// Whether it is an identifier that may name a variable.
+pub(super) fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+        && !RESERVED.contains(&text)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod braces;
 mod dialect;
 mod error;
 mod filters;
+mod plain;
 mod print;
 mod segments;
 mod value;
@@ -18,7 +19,7 @@ use std::{
 use minijinja::{Environment, Error, UndefinedBehavior};
 
 pub use self::error::TemplateError;
-use self::segments::Segment;
+use self::{plain::Plain, segments::Segment};
 use crate::Scope;
 
 /// Steps of the engine that one rendering may take.
@@ -35,6 +36,8 @@ pub struct Template(Arc<Compiled>);
 struct Compiled {
     source: String,
     environment: Environment<'static>,
+    /// Most templates need no engine.
+    plain: Option<Plain>,
 }
 
 impl Template {
@@ -45,9 +48,11 @@ impl Template {
     pub fn compile(source: &str) -> Result<Self, TemplateError> {
         dialect::check(source)?;
         let mut environment = ENVIRONMENT.clone();
-        let added = environment.add_template_owned(NAME, braces::expand(source));
+        let expanded = braces::expand(source);
+        let plain = Plain::of(&expanded);
+        let added = environment.add_template_owned(NAME, expanded);
         added.map_err(|error| TemplateError::syntax(&error))?;
-        Ok(Self(Arc::new(Compiled { source: source.to_owned(), environment })))
+        Ok(Self(Arc::new(Compiled { source: source.to_owned(), environment, plain })))
     }
 
     /// The text for what is in `scope`.
@@ -56,7 +61,10 @@ impl Template {
     /// A name that is not in scope (the message lists those that are), an operation that does not fit its values, or a
     /// bound: steps, bytes read, bytes written.
     pub fn render(&self, scope: &Scope) -> Result<String, TemplateError> {
-        self.render_with(scope).map_err(|error| TemplateError::render(&error, scope))
+        match self.0.plain.as_ref().and_then(|plain| plain.render(scope)) {
+            Some(text) => Ok(text),
+            None => self.render_with(scope).map_err(|error| TemplateError::render(&error, scope)),
+        }
     }
 
     /// The template as it was written.

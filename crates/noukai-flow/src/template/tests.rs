@@ -63,6 +63,23 @@ fn what_authors_write() {
     }
 }
 
+/// Only these are worth a short way; that it is right is seen below.
+#[test]
+fn plain_templates_need_no_engine() {
+    let scope = scope(json!({"label": "bug", "n": 3, "deep": {"a": "b"}}));
+    let plain = |source: &str| Template::compile(source).unwrap().0.plain.as_ref()?.render(&scope);
+    assert_eq!(plain("{{ label }}: {{deep.a}} {message}, {{ initial.message }}\n").unwrap(), "bug: b hello, hello");
+    for source in
+        ["{{ n }}", "{{ deep }}", "{gone}", "{{ label|upper }}", "{{- label }}", "{% if n %}x{% endif %}", "{# x #}"]
+    {
+        assert_eq!(plain(source), None, "{source}");
+    }
+    let long = "x".repeat(MAX_OUTPUT / 2 + 1);
+    let scope = Scope { initial: json!({"message": long}).into(), ..scope.clone() };
+    let template = Template::compile("{message}{message}").unwrap();
+    assert_eq!(template.0.plain.as_ref().unwrap().render(&scope), None, "too long is the engine's to say");
+}
+
 #[test]
 fn single_braces() {
     let pipeline = json!({"label": "bug", "obj": {"a": 1}});
@@ -238,6 +255,27 @@ proptest! {
         let source = parts.concat();
         prop_assert_eq!(segments::segments(&source).map(Segment::source).collect::<String>(), source.clone());
         let _ = render(&source, json!({"a": {"b": [1, "x"]}}));
+    }
+
+    /// The short way gives what the engine gives, or nothing.
+    #[test]
+    fn plain_templates_are_the_engines(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "{{ label }}", "{{label}}", "{{ deep.a.b }}", "{{\n message\t}}", "{{ previous_output }}", "{{ item.k }}", "{{ index }}", "{label}", "{gone}",
+            "{{ n }}", "{{ deep }}", "{{ list }}", "{{ label.x }}", "{{ deep.a.gone }}", "{{ gone }}", "{{ true }}", "{{ range }}", "{{- label }}",
+            "{{ label -}}", "{{ label|upper }}", "{{ gone|default('x') }}", "{% if label %}", "{% endif %}", "{# no #}", "{{ 'label' }}", "{{ list.0 }}",
+            " ", "\n", "\r\n", "\r", "{", "}", "ä", "text", "{{", "}}",
+        ]), 0..8)
+    ) {
+        let source = parts.concat();
+        if let Ok(template) = Template::compile(&source) {
+            let pipeline = json!({"label": "bu{g}\n", "n": 3, "list": ["a"], "deep": {"a": {"b": "{{ label }}"}}});
+            let item = Some(LoopItem { item: json!({"k": "v"}).into(), index: 1 });
+            let scope = Scope { item, ..scope(pipeline) };
+            if let Some(text) = template.0.plain.as_ref().and_then(|plain| plain.render(&scope)) {
+                prop_assert_eq!(template.render_with(&scope).ok(), Some(text), "{}", source);
+            }
+        }
     }
 
     #[test]
