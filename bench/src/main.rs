@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 
 /// The server uses the same allocator; the comparison is about the rest.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: noukai_alloc::Mimalloc = noukai_alloc::Mimalloc;
 
 /// Measures the noukai binary.
 #[derive(Parser)]

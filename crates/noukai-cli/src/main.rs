@@ -22,14 +22,14 @@ mod waterfall;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
+use noukai_alloc::Mimalloc;
 use noukai_server::Metered;
 
 use commands::Command;
 use error::CliError;
 
 #[global_allocator]
-static ALLOCATOR: Metered<MiMalloc> = Metered::new(MiMalloc);
+static ALLOCATOR: Metered<Mimalloc> = Metered::new(Mimalloc);
 
 const EXAMPLES: &str = "\
 First steps:

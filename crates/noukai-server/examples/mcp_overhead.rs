@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use mimalloc::MiMalloc;
+use noukai_alloc::Mimalloc;
 use noukai_api::Scope;
 use noukai_server::{Config, KeyRequest, Overrides, Server};
 use reqwest::Client;
@@ -18,7 +18,7 @@ const WARM: usize = 200;
 
 /// As in the server's binary.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Mimalloc = Mimalloc;
 
 /// One server, one key, one flow.
 struct Bed {

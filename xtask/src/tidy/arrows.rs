@@ -25,6 +25,7 @@ enum Others {
 const DATABASES: [&str; 3] = ["rusqlite", "sqlx", "tokio-postgres"];
 
 const RULES: &[Rule] = &[
+    Rule { package: "noukai-alloc", ours: &[], others: Others::Only(&["libmimalloc-sys"]), tests: &[] },
     Rule { package: "noukai-api", ours: &[], others: Others::Only(&["serde", "serde_json", "schemars"]), tests: &[] },
     Rule {
         package: "noukai-flow",
@@ -46,7 +47,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "noukai-sandbox",
-        ours: &["noukai-api", "noukai-flow", "noukai-engine"],
+        ours: &["noukai-alloc", "noukai-api", "noukai-flow", "noukai-engine"],
         others: Others::AllBut(&[DATABASES[0], DATABASES[1], DATABASES[2], "axum", "reqwest"]),
         tests: &[],
     },
@@ -61,7 +62,7 @@ const RULES: &[Rule] = &[
         ours: &["noukai-api", "noukai-flow", "noukai-engine", "noukai-models", "noukai-sandbox", "noukai-store"],
         others: Others::Any,
         // The client is held against the real server here: it must not know the server itself.
-        tests: &["noukai", "noukai-testbed"],
+        tests: &["noukai", "noukai-alloc", "noukai-testbed"],
     },
     Rule {
         package: "noukai",
@@ -80,14 +81,19 @@ const RULES: &[Rule] = &[
     // noukai-flow is pure: files are checked without a server.
     Rule {
         package: "noukai-cli",
-        ours: &["noukai-api", "noukai-flow", "noukai-server", "noukai"],
+        ours: &["noukai-alloc", "noukai-api", "noukai-flow", "noukai-server", "noukai"],
         others: Others::Any,
         tests: &["noukai-testbed"],
     },
     // What tests stand on knows nothing of what is tested.
     Rule { package: "noukai-testbed", ours: &[], others: Others::Any, tests: &[] },
     // The tools: they look at the house from outside.
-    Rule { package: "noukai-bench", ours: &["noukai", "noukai-testbed"], others: Others::Any, tests: &[] },
+    Rule {
+        package: "noukai-bench",
+        ours: &["noukai", "noukai-alloc", "noukai-testbed"],
+        others: Others::Any,
+        tests: &[],
+    },
     Rule { package: "noukai-chaos", ours: &["noukai-testbed"], others: Others::Any, tests: &[] },
     Rule { package: "noukai-parity", ours: &["noukai"], others: Others::Any, tests: &[] },
     Rule { package: "xtask", ours: &["noukai-api", "noukai-testbed"], others: Others::Any, tests: &[] },

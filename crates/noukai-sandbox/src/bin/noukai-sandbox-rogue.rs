@@ -6,11 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime};
 
-use mimalloc::MiMalloc;
+use noukai_alloc::Mimalloc;
 use noukai_sandbox::Metered;
 
 #[global_allocator]
-static ALLOCATOR: Metered<MiMalloc> = Metered::new(MiMalloc);
+static ALLOCATOR: Metered<Mimalloc> = Metered::new(Mimalloc);
 
 fn main() -> ExitCode {
     noukai_sandbox::rogue_main(|head, _| {

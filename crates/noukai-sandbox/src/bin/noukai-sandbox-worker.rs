@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
+use noukai_alloc::Mimalloc;
 use noukai_sandbox::Metered;
 
 #[global_allocator]
-static ALLOCATOR: Metered<MiMalloc> = Metered::new(MiMalloc);
+static ALLOCATOR: Metered<Mimalloc> = Metered::new(Mimalloc);
 
 fn main() -> ExitCode {
     noukai_sandbox::worker_main()
