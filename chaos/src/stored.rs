@@ -42,9 +42,12 @@ pub struct EndedRun {
     pub trigger: String,
 }
 
-/// A row may hold several events, one to a line.
-const RESULTS: &str = "SELECT r.session_id, e.kind, e.payload FROM run_events e JOIN runs r ON r.id = e.run_id \
+/// A row may hold several events, one to a line, or packed.
+const RESULTS: &str = "SELECT r.session_id, e.kind, e.payload, e.packed FROM run_events e JOIN runs r ON r.id = e.run_id \
     WHERE r.session_id IS NOT NULL";
+
+/// What packed texts refer to.
+const DICTIONARY: &[u8] = include_bytes!("../../crates/noukai-store/src/sqlite/packs/dictionary_1.txt");
 
 const ENDED: &str = "SELECT lower(hex(id)), status, trigger_type FROM runs WHERE completed_at IS NOT NULL";
 
@@ -86,22 +89,43 @@ fn read_file(data: &Path) -> Result<Stored> {
             fs::copy(from, to).context("cannot copy the database")?;
         }
     }
-    let stored = Connection::open(copy.join("noukai.db")).and_then(|db| Ok((results(&db)?, ended(&db)?)));
+    let stored = read_copy(&copy);
     fs::remove_dir_all(&copy).context("cannot remove the copy")?;
     let (results, ended) = stored.context("cannot read the database of a killed server")?;
     Ok(Stored { results, ended })
 }
 
-fn results(db: &Connection) -> rusqlite::Result<Vec<StoredResult>> {
+fn read_copy(copy: &Path) -> Result<(Vec<StoredResult>, Vec<EndedRun>)> {
+    let db = Connection::open(copy.join("noukai.db"))?;
+    Ok((results(&db)?, ended(&db)?))
+}
+
+fn results(db: &Connection) -> Result<Vec<StoredResult>> {
     let mut found = db.prepare(RESULTS)?;
-    let rows = found.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let rows = found.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?), row.get(3)?)))?;
     let mut results = Vec::new();
     for row in rows {
-        let (session, kinds, payloads): (String, String, String) = row?;
-        let completed = kinds.lines().zip(payloads.lines()).filter(|(kind, _)| *kind == "completed");
+        let (session, lines, packed): (String, (String, String), Option<Vec<u8>>) = row?;
+        let (kinds, payloads) = match packed {
+            Some(packed) => unpack(&packed)?,
+            None => lines,
+        };
+        let events = kinds.lines().zip(payloads.lines());
+        let completed = events.filter(|(kind, _)| *kind == "completed");
         results.extend(completed.map(|(_, payload)| result(session.clone(), payload)));
     }
     Ok(results)
+}
+
+/// The number of the dictionary, the text's length, an LZ4 block; in the text kinds, an empty line, payloads.
+fn unpack(packed: &[u8]) -> Result<(String, String)> {
+    let (&[1, length @ ..], block) = packed.split_first_chunk::<5>().context("packed events are cut off")? else {
+        bail!("packed events of another kind");
+    };
+    let length = usize::try_from(u32::from_le_bytes(length))?;
+    let text = String::from_utf8(lz4_flex::block::decompress_with_dict(block, length, DICTIONARY)?)?;
+    let (kinds, payloads) = text.split_once("\n\n").context("packed events without payloads")?;
+    Ok((kinds.to_owned(), payloads.to_owned()))
 }
 
 fn result(session: String, payload: &str) -> StoredResult {

@@ -4,10 +4,10 @@ use super::run_columns;
 use crate::RunFilter;
 
 macro_rules! events_sql {
-    ($state:literal) => {
+    ($($more:literal),+) => {
         concat!(
-            "SELECT e.seq, e.kind, e.payload, ",
-            $state,
+            "SELECT e.seq, e.kind, e.payload",
+            $(", ", $more,)+
             " FROM run_events e JOIN runs r ON r.id = e.run_id \
              WHERE e.run_id = $1 AND r.project_id = $2 AND e.seq > $3 ORDER BY e.seq LIMIT $4"
         )
@@ -25,6 +25,10 @@ pub(crate) const PAUSE: &str = "SELECT p.pause FROM run_pauses p JOIN runs r ON 
 pub(crate) const EVENTS: &str = events_sql!("NULL");
 
 pub(crate) const EVENTS_WITH_STATE: &str = events_sql!("e.state");
+
+pub(crate) const PACKED_EVENTS: &str = events_sql!("NULL", "e.packed");
+
+pub(crate) const PACKED_EVENTS_WITH_STATE: &str = events_sql!("e.state", "e.packed");
 
 const RUNS: &str = concat!("SELECT ", run_columns!(), " FROM runs r WHERE r.project_id = $1");
 

@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 11, name: "packs", sql: include_str!("migrations/0011_packs.sql") },
     Migration { number: 12, name: "revisions", sql: include_str!("migrations/0012_revisions.sql") },
     Migration { number: 13, name: "journal", sql: include_str!("migrations/0013_journal.sql") },
+    Migration { number: 14, name: "packed events", sql: include_str!("migrations/0014_packed_events.sql") },
 ];
 
 /// The schema that this release knows.

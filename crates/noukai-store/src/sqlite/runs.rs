@@ -49,7 +49,7 @@ impl Runs for SqliteStore {
         limit: u32,
     ) -> Result<Vec<EventRecord>, StoreError> {
         let asked = Asked { project, run: id, after, limit };
-        self.list(move |db| Ok(packs::read(db, sql::EVENTS, &asked)?)).await
+        self.list(move |db| packs::read(db, sql::PACKED_EVENTS, &asked)).await
     }
 
     async fn events_with_state(
@@ -60,7 +60,7 @@ impl Runs for SqliteStore {
         limit: u32,
     ) -> Result<Vec<EventRecord>, StoreError> {
         let asked = Asked { project, run: id, after, limit };
-        self.list(move |db| Ok(packs::read(db, sql::EVENTS_WITH_STATE, &asked)?)).await
+        self.list(move |db| packs::read(db, sql::PACKED_EVENTS_WITH_STATE, &asked)).await
     }
 
     async fn runs(&self, project: ProjectId, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
