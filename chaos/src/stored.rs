@@ -117,9 +117,11 @@ fn results(db: &Connection) -> Result<Vec<StoredResult>> {
     Ok(results)
 }
 
-/// The number of the dictionary, the text's length, an LZ4 block; in the text kinds, an empty line, payloads.
+/// The number of the dictionary, a checksum, the text's length, an LZ4 block; in the text kinds, an empty line, payloads.
 fn unpack(packed: &[u8]) -> Result<(String, String)> {
-    let (&[1, length @ ..], block) = packed.split_first_chunk::<5>().context("packed events are cut off")? else {
+    let (&[1, _, _, _, _, length @ ..], block) =
+        packed.split_first_chunk::<9>().context("packed events are cut off")?
+    else {
         bail!("packed events of another kind");
     };
     let length = usize::try_from(u32::from_le_bytes(length))?;

@@ -350,6 +350,47 @@ async fn a_look_changes_nothing_and_finds_what_is_wrong() {
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
 
+/// As schemas before the first packs, before compression and since have them.
+#[tokio::test]
+async fn rows_of_all_kinds_are_read_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("noukai.db");
+    let store = shared(&path);
+    let demo = project(&store, "demo").await;
+    let id = run_id();
+    let long = |seq| NewEvent { payload: format!(r#"{{"n":{seq},"text":"{}"}}"#, "word ".repeat(50)), ..event(seq) };
+    let whole = RunWrite { events: vec![long(4), long(5)], ..write(demo, id) };
+    store.append(create(record(demo, id, TriggerType::Execute)).events(1..=3)).stored().await.unwrap();
+    // So that they are not stored as one.
+    store.run(demo, id).await.unwrap();
+    store.append(whole).stored().await.unwrap();
+    store.close().await;
+
+    let db = Connection::open(&path).unwrap();
+    let rows = "DELETE FROM run_events WHERE seq = 3;
+        INSERT INTO run_events (run_id, seq, kind, payload) SELECT id, 1, 'run_started', '{\"n\":1}' FROM runs;
+        INSERT INTO run_events (run_id, seq, kind, payload, state) SELECT id, 3, 'a' || char(10) || 'b',
+            '{\"n\":2}' || char(10) || '{\"n\":3}', char(10) || '{}' FROM runs";
+    db.execute_batch(rows).unwrap();
+    let packed = "SELECT count(*) FROM run_events WHERE packed IS NOT NULL AND kind = '' AND payload = ''";
+    assert_eq!(db.query_row(packed, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    let store = shared(&path);
+    let events = store.events_with_state(demo, id, 0, 10).await.unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| (event.seq, event.kind.as_str())).collect();
+    assert_eq!(kinds, [(1, "run_started"), (2, "a"), (3, "b"), (4, "step_completed"), (5, "step_completed")]);
+    assert_eq!((events[1].state.as_deref(), events[2].state.as_deref()), (None, Some("{}")));
+    assert_eq!((&events[3].payload, events[4].state.as_deref()), (&long(4).payload, Some("{}")));
+    store.close().await;
+
+    for (damage, after) in [("packed = substr(packed, 2) WHERE seq = 5", 3), ("payload = '{}' WHERE seq = 3", 1)] {
+        db.execute(&format!("UPDATE run_events SET {damage}"), []).unwrap();
+        let store = shared(&path);
+        let refused = store.events(demo, id, after, 1).await;
+        assert!(matches!(refused, Err(StoreError::Database(_))), "{damage}: {refused:?}");
+        store.close().await;
+    }
+}
+
 /// What is deleted makes room for the file system, not just for the file.
 #[tokio::test]
 async fn space_is_given_back() {

@@ -26,6 +26,7 @@ pub(crate) const EVENTS: &str = events_sql!("NULL");
 
 pub(crate) const EVENTS_WITH_STATE: &str = events_sql!("e.state");
 
+/// As SQLite has them: compressed, for the most part.
 pub(crate) const PACKED_EVENTS: &str = events_sql!("NULL", "e.packed");
 
 pub(crate) const PACKED_EVENTS_WITH_STATE: &str = events_sql!("e.state", "e.packed");

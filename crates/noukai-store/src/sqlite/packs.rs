@@ -16,7 +16,7 @@ use crate::{EventRecord, NewEvent, ProjectId, RunId, StoreError};
 const INSERT: &str =
     "INSERT INTO run_events (run_id, seq, kind, payload, state, packed) VALUES ($1, $2, $3, $4, $5, $6)";
 
-/// Between kinds and payloads. No kind is empty, so the first one is it.
+/// Between kinds and payloads. No kind in a pack is empty, so the first one is it.
 const BREAK: &str = "\n\n";
 
 /// Most events in a pack.
@@ -50,7 +50,7 @@ fn fitting(events: &[NewEvent]) -> usize {
     let mut bytes = 0;
     let fits = |event: &&NewEvent| {
         bytes += event.payload.len() + event.state.as_ref().map_or(0, String::len);
-        bytes <= BYTES && is_line(&event.payload) && event.state.as_deref().is_none_or(is_line)
+        bytes <= BYTES && is_line(&event.kind) && is_line(&event.payload) && event.state.as_deref().is_none_or(is_line)
     };
     events.iter().take(EVENTS).take_while(fits).count().max(1)
 }
@@ -106,7 +106,6 @@ fn add_row(row: &Row<'_>, after: u64, events: &mut Vec<EventRecord>) -> Result<(
         Some(packed) => add(last, halves(&packed::open(packed)?)?, states, after, events),
         None => add(last, (text(row, 1)?, text(row, 2)?), states, after, events),
     }
-    Ok(())
 }
 
 /// The kinds and the payloads.
@@ -115,20 +114,30 @@ fn halves(text: &str) -> Result<(&str, &str), StoreError> {
 }
 
 /// `last` is the number of the last one.
-fn add(last: u64, (kinds, payloads): (&str, &str), states: Option<&str>, after: u64, events: &mut Vec<EventRecord>) {
-    let others = clamp(kinds.matches('\n').count());
+fn add(
+    last: u64,
+    (kinds, payloads): (&str, &str),
+    states: Option<&str>,
+    after: u64,
+    events: &mut Vec<EventRecord>,
+) -> Result<(), StoreError> {
+    let others = kinds.matches('\n').count();
     if others == 0 {
         let (kind, payload, state) = (kinds.to_owned(), payloads.to_owned(), states.map(str::to_owned));
         events.push(EventRecord { seq: last, kind, payload, state });
-        return;
+        return Ok(());
     }
-    let first = last.saturating_sub(others.unsigned_abs());
+    if payloads.matches('\n').count() != others {
+        return Err(packed::damaged());
+    }
+    let first = last.saturating_sub(others as u64);
     let states = states.into_iter().flat_map(|states| states.split('\n')).chain(iter::repeat(""));
     let rows = (first..).zip(kinds.split('\n')).zip(payloads.split('\n')).zip(states);
     events.extend(rows.filter(|(((seq, _), _), _)| *seq > after).map(|(((seq, kind), payload), state)| {
         let state = (!state.is_empty()).then(|| state.to_owned());
         EventRecord { seq, kind: kind.to_owned(), payload: payload.to_owned(), state }
     }));
+    Ok(())
 }
 
 fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
