@@ -96,8 +96,8 @@ mod tests {
             let layout = Layout::from_size_align(size, align).unwrap();
             // SAFETY: the layout is not empty.
             let blocks = (0..BLOCKS).map(|_| unsafe { ALLOCATOR.alloc(layout) }).collect::<Vec<_>>();
-            for (mark, block) in (0_u8..).zip(&blocks) {
-                assert!(block.is_aligned_to_bytes(align), "{size} bytes for {align}");
+            for (mark, &block) in (0_u8..).zip(&blocks) {
+                assert!(is_aligned(block, align), "{size} bytes for {align}");
                 // SAFETY: the block has as many bytes.
                 unsafe { block.write_bytes(mark, size) };
             }
@@ -106,7 +106,7 @@ mod tests {
                 // SAFETY: the block is of that layout, and from there on of the larger one.
                 unsafe {
                     let block = ALLOCATOR.realloc(block, layout, larger);
-                    assert!(block.is_aligned_to_bytes(align), "{larger} bytes for {align}");
+                    assert!(is_aligned(block, align), "{larger} bytes for {align}");
                     assert!(
                         std::slice::from_raw_parts(block, size).iter().all(|byte| *byte == mark),
                         "{size} for {align}"
@@ -129,7 +129,7 @@ mod tests {
                 block.write(7);
                 for (before, now) in [(layouts[0], layouts[1]), (layouts[1], layouts[2])] {
                     block = ALLOCATOR.realloc(block, before, now.size());
-                    assert!(block.is_aligned_to_bytes(align), "{now:?}");
+                    assert!(is_aligned(block, align), "{now:?}");
                     assert_eq!(block.read(), 7, "{now:?}");
                 }
                 ALLOCATOR.dealloc(block, layouts[2]);
@@ -146,7 +146,7 @@ mod tests {
                 // SAFETY: the layout is not empty; the block is of it.
                 unsafe {
                     let block = ALLOCATOR.alloc_zeroed(layout);
-                    assert!(block.is_aligned_to_bytes(align), "{size} bytes for {align}");
+                    assert!(is_aligned(block, align), "{size} bytes for {align}");
                     assert!(
                         std::slice::from_raw_parts(block, size).iter().all(|byte| *byte == 0),
                         "{size} for {align}"
@@ -158,13 +158,7 @@ mod tests {
         }
     }
 
-    trait Aligned {
-        fn is_aligned_to_bytes(&self, align: usize) -> bool;
-    }
-
-    impl Aligned for *mut u8 {
-        fn is_aligned_to_bytes(&self, align: usize) -> bool {
-            !self.is_null() && self.addr().is_multiple_of(align)
-        }
+    fn is_aligned(block: *mut u8, align: usize) -> bool {
+        !block.is_null() && block.addr().is_multiple_of(align)
     }
 }

@@ -45,7 +45,7 @@ fn expand_text(mut text: &str, out: &mut String) {
         text = &text[at + 1..];
         match name(text) {
             Some(name) => {
-                out.push_str(&format!("{{{{{name}|default('{{{name}}}')}}}}"));
+                out.push_str(&format!("{{{{{}}}}}", or_itself(name)));
                 text = &text[name.len() + 1..];
             }
             None => out.push('{'),
@@ -58,6 +58,11 @@ fn expand_text(mut text: &str, out: &mut String) {
 fn name(text: &str) -> Option<&str> {
     let (name, _) = text.split_once('}')?;
     is_name(name).then_some(name)
+}
+
+/// The expression that `{name}` stands for.
+pub(super) fn or_itself(name: &str) -> String {
+    format!("{name}|default('{{{name}}}')")
 }
 
 /// Whether it is an identifier that may name a variable.

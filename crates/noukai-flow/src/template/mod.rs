@@ -61,7 +61,7 @@ impl Template {
     /// A name that is not in scope (the message lists those that are), an operation that does not fit its values, or a
     /// bound: steps, bytes read, bytes written.
     pub fn render(&self, scope: &Scope) -> Result<String, TemplateError> {
-        match self.0.plain.as_ref().and_then(|plain| plain.render(scope)) {
+        match self.render_plain(scope) {
             Some(text) => Ok(text),
             None => self.render_with(scope).map_err(|error| TemplateError::render(&error, scope)),
         }
@@ -83,6 +83,11 @@ impl Template {
         names.retain(|name| name != "range" && !optional.contains(&name.as_str()));
         names.sort_unstable();
         names
+    }
+
+    /// Without the engine, where that is possible.
+    fn render_plain(&self, scope: &Scope) -> Option<String> {
+        self.0.plain.as_ref()?.render(scope)
     }
 
     fn render_with(&self, scope: &Scope) -> Result<String, Error> {

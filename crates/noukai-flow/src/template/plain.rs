@@ -3,7 +3,7 @@
 
 use super::{
     MAX_OUTPUT,
-    braces::is_name,
+    braces::{is_name, or_itself},
     segments::{Segment, segments},
 };
 use crate::Scope;
@@ -60,7 +60,7 @@ impl Piece {
     /// `a.b.c`, or what `{name}` was made into.
     fn path(code: &str) -> Option<Self> {
         let path = match code.split_once('|') {
-            Some((name, filter)) if filter == format!("default('{{{name}}}')") => name,
+            Some((name, _)) if code == or_itself(name) => name,
             Some(_) => return None,
             None => code,
         };

@@ -67,7 +67,7 @@ fn what_authors_write() {
 #[test]
 fn plain_templates_need_no_engine() {
     let scope = scope(json!({"label": "bug", "n": 3, "deep": {"a": "b"}}));
-    let plain = |source: &str| Template::compile(source).unwrap().0.plain.as_ref()?.render(&scope);
+    let plain = |source: &str| Template::compile(source).unwrap().render_plain(&scope);
     assert_eq!(plain("{{ label }}: {{deep.a}} {message}, {{ initial.message }}\n").unwrap(), "bug: b hello, hello");
     for source in
         ["{{ n }}", "{{ deep }}", "{gone}", "{{ label|upper }}", "{{- label }}", "{% if n %}x{% endif %}", "{# x #}"]
@@ -77,7 +77,8 @@ fn plain_templates_need_no_engine() {
     let long = "x".repeat(MAX_OUTPUT / 2 + 1);
     let scope = Scope { initial: json!({"message": long}).into(), ..scope.clone() };
     let template = Template::compile("{message}{message}").unwrap();
-    assert_eq!(template.0.plain.as_ref().unwrap().render(&scope), None, "too long is the engine's to say");
+    assert!(template.0.plain.is_some());
+    assert_eq!(template.render_plain(&scope), None, "too long is the engine's to say");
 }
 
 #[test]
@@ -272,7 +273,7 @@ proptest! {
             let pipeline = json!({"label": "bu{g}\n", "n": 3, "list": ["a"], "deep": {"a": {"b": "{{ label }}"}}});
             let item = Some(LoopItem { item: json!({"k": "v"}).into(), index: 1 });
             let scope = Scope { item, ..scope(pipeline) };
-            if let Some(text) = template.0.plain.as_ref().and_then(|plain| plain.render(&scope)) {
+            if let Some(text) = template.render_plain(&scope) {
                 prop_assert_eq!(template.render_with(&scope).ok(), Some(text), "{}", source);
             }
         }
